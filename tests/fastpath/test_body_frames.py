@@ -167,3 +167,23 @@ class BodyFrameTests(SynchronousTestCase):
                 except WireError as error:
                     raise AssertionError(f"the wire refuses {each!r}: {error}") from None
                 self.assertEqual(message, m.Abort(*found))
+
+
+class AnnouncedBodyTests(SynchronousTestCase):
+    def test_keys_in_any_order(self) -> None:
+        """What a guest says of a body that comes over a data connection is a dictionary."""
+        from subproxy.fastpath._response import announced_body
+
+        ahead, length = b"5:ahead,4:true!", b"6:length,6:120000#"
+        for body, expected in (
+            (length, (120_000, False)),
+            (ahead + length, (120_000, True)),
+            (length + ahead, (120_000, True)),
+            (ahead, None),
+            (length + b"5:ahead,5:false!", None),
+            (length + b"5:other,4:true!", None),
+            (ahead + length + ahead, None),
+        ):
+            rest = b"8:response,1:1#3:200#0:]0:}%d:%b}" % (len(body), body)
+            frame = b"%d:%b]" % (len(rest), rest)
+            self.assertEqual(announced_body(frame), expected, frame)
