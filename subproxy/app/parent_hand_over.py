@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from subproxy.app.parent_state import TRIAL, VARIABLE, ParentState
 from subproxy.app.trial import try_program
 from subproxy.core.states import TransitionTable
+from subproxy.process.signals import hold_signals, let_signals_come
 from subproxy.process.upgrade import START_LIMIT, command_line
 from subproxy.workers import messages as msg
 from subproxy.workers.crew import Crew
@@ -102,8 +103,10 @@ class ParentHandOver:
             environment = dict(os.environ, **{VARIABLE: str(state.write())})
             sys.stdout.flush()
             sys.stderr.flush()
+            hold_signals()
             os.execve(sys.executable, command_line(), environment)
         except Exception:
+            let_signals_come()
             self._handed.take_back()
             raise
 

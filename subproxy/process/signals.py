@@ -5,11 +5,31 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
+
+OF_OPERATORS: Final = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
+)
+"""Signals that somebody sends to a proxy."""
+
+
+def hold_signals() -> None:
+    """
+    Let those of operators wait.
+
+    To be called before C{execve}, which puts an end to handlers: until the next program has its own
+    each of these signals would end the process. What waits does so beyond C{execve}.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, OF_OPERATORS)
+
+
+def let_signals_come() -> None:
+    """Let those of operators come, and those that have waited: all of them are handled now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_OPERATORS)
 
 
 class SignalService(Service):
@@ -51,6 +71,7 @@ class SignalService(Service):
         if not self._before:
             for number in self._handlers:
                 self._before[number] = signal.signal(number, self._caught)
+            let_signals_come()
 
     def stopService(self) -> None:
         """Handle them as before."""

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from subproxy.process.signals import OF_OPERATORS, let_signals_come
 from subproxy.process.startup import leave_foreground
 from subproxy.workers.channel import channel_pair, receive_now, send_now
 from subproxy.workers.messages import (
@@ -30,11 +31,6 @@ from subproxy.workers.messages import (
     ReadAgain,
     Refresh,
 )
-
-_LEFT_TO_THE_PARENT = (
-    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
-)
-"""Signals that somebody sends to all processes of the proxy, and that the parent acts on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +86,10 @@ def _serve(
     control: socket.socket, refresh: Callable[[], object], read_again: Callable[[], int]
 ) -> socket.socket | None:
     """Fork when told to; in a worker, its end of the channel; None when there is no more to do."""
-    for each in _LEFT_TO_THE_PARENT:
+    # Somebody may send them to all processes of the proxy: it is the parent that acts on them.
+    for each in OF_OPERATORS:
         signal.signal(each, signal.SIG_IGN)
+    let_signals_come()
     waking, wake = os.pipe()
     os.set_blocking(waking, False)
     os.set_blocking(wake, False)

@@ -253,6 +253,20 @@ class WorkersTests(SynchronousTestCase):
         self.assertFalse(Path(f"{self.world.vsock}_12345").exists())
         self.assertFalse(self.admin.exists())
 
+    def test_told_again_while_it_hands_over(self) -> None:
+        """SIGUSR2 and SIGHUP at any moment of a hand-over, and of the start behind it: it goes on."""
+        proxy = self.start(2)
+        proxy.signal(signal.SIGUSR2)
+        proxy.wait_for("handing over to a new program")
+        end = time.monotonic() + 60
+        while self.log.count(" has taken over") < 1 and time.monotonic() < end:
+            for each in (signal.SIGHUP, signal.SIGUSR2, signal.SIGUSR1):
+                os.kill(proxy.child.pid, each)
+            time.sleep(0.01)
+        self.assertTrue(alive(proxy.child.pid), self.log)
+        self.assertIn(" has taken over", self.log)
+        self.assertEqual(self.ask_all(4), {404})
+
     def test_a_program_that_would_fail(self) -> None:
         """Then this one goes on, with its workers."""
         path = self.world.folder / "subproxy.toml"
