@@ -10,6 +10,7 @@ from subproxy.workers.crew import Crew
 from subproxy.workers.messages import ChannelMessage, PeerLink
 from subproxy.workers.peer_messages import PeerData, PeerDataWanted
 from subproxy.workers.slots import Worker
+from subproxy.workers.states import WorkerState
 
 
 class Introductions:
@@ -21,24 +22,33 @@ class Introductions:
         self._crew = crew
 
     def ready(self, worker: Worker) -> None:
-        """C{worker} serves: connect it with all others, both ways."""
+        """
+        C{worker} serves: connect it with all others, both ways.
+
+        Those that retire ask it, too. Their guests come to those that serve, and so do guests that
+        they wait for: without it a request there would wait in vain.
+        """
         for other in self._crew.serving:
-            if other is worker:
-                continue
-            for asking, serving in ((worker, other), (other, worker)):
-                one, two = socket.socketpair()
-                asks = PeerLink(serving.serial, True, descriptors=(one.detach(),))
-                serves = PeerLink(asking.serial, False, descriptors=(two.detach(),))
-                self._crew.send(asking, asks)
-                self._crew.send(serving, serves)
+            if other is not worker:
+                self._connect(worker, other)
+                self._connect(other, worker)
+        for other in self._crew.slots:
+            if other.state is WorkerState.RETIRING:
+                self._connect(other, worker)
+
+    def _connect(self, asking: Worker, serving: Worker) -> None:
+        one, two = socket.socketpair()
+        self._crew.send(asking, PeerLink(serving.serial, True, descriptors=(one.detach(),)))
+        self._crew.send(serving, PeerLink(asking.serial, False, descriptors=(two.detach(),)))
 
     def came(self, worker: Worker, said: ChannelMessage) -> None:
         """C{worker} says something; what is not about data connections is not for here."""
         if not isinstance(said, PeerDataWanted):
             return
-        asking = next((each for each in self._crew.serving if each.serial == said.serial), None)
+        asking = self._crew.slots.get(said.serial)
+        there = asking is not None and asking.state is not WorkerState.STARTING
         try:
-            ends = None if asking is None else socket.socketpair()
+            ends = socket.socketpair() if there else None
         except OSError as error:
             self._log.warn("a data connection between workers can't be made: {why}", why=error)
             ends = None

@@ -15,7 +15,8 @@ from subproxy.app.peer_links import PeerLinks
 from subproxy.frontend.peer.peer_data_pool import PeerDataPool
 from subproxy.workers.messages import ChannelMessage, PeerLink
 from subproxy.workers.peer_messages import PeerData, PeerDataWanted
-from subproxy.workers.slots import Worker
+from subproxy.workers.slots import Slots, Worker
+from subproxy.workers.states import WorkerState
 from tests.rigs.memory_hosts import RecordedUser
 
 
@@ -23,7 +24,11 @@ class _Crew:
     """Some workers that serve; what they are told."""
 
     def __init__(self, *serials: int) -> None:
-        self.serving = [Worker(slot, serial, 0.0) for slot, serial in enumerate(serials)]
+        self.slots = Slots(len(serials))
+        self.serving = [
+            self.slots.adopt(slot, serial, WorkerState.SERVING, 0.0)
+            for slot, serial in enumerate(serials)
+        ]
         self.told: list[tuple[int, ChannelMessage]] = []
 
     def send(self, worker: Worker, said: ChannelMessage) -> None:
@@ -48,6 +53,16 @@ class IntroductionsTests(SynchronousTestCase):
         self.introductions.ready(self.crew.serving[1])
         found = [(to, said.serial, said.asks) for to, said in self.crew.take()]
         self.assertEqual([(8, 7, True), (7, 8, False), (7, 8, True), (8, 7, False)], found)
+
+    def test_who_retires(self) -> None:
+        """It asks who comes, since its guests go there; nobody asks it any more."""
+        self.crew.slots.adopt(0, 6, WorkerState.RETIRING, 0.0)
+        self.introductions.ready(self.crew.serving[1])
+        found = [(to, said.serial, said.asks) for to, said in self.crew.take()]
+        self.assertEqual([(6, 8, True), (8, 6, False)], found[4:])
+        # A body that is large goes over a connection of its own.
+        self.introductions.came(self.crew.serving[1], PeerDataWanted(6))
+        self.assertEqual([6, 8], [to for to, _ in self.crew.take()])
 
     def test_data(self) -> None:
         """The two ends are one connection: who asks takes it for one of that worker."""
