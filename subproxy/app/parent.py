@@ -412,6 +412,7 @@ class ParentService(MultiService):
             serial=self.crew.slots.serial,
             workers=self.crew.data(),
             guests=self.guests.table.data(),
+            lapsed=self.guests.table.lapsed.data(),
             assigned=self.guests.table.assigned.plain,
             clients={
                 where: [each.fileno() for each in made]
@@ -433,6 +434,7 @@ class ParentService(MultiService):
         for slot, serial, pid, name, descriptor in state.workers:
             self.crew.adopt(slot, serial, pid, name, descriptor)
         self.guests.table.restore(state.guests, monotonic())
+        self.guests.table.lapsed.restore(state.lapsed)
         self.guests.table.assigned.restore(state.assigned)
         if self.hosts is not None:
             self.hosts.restore(self.guests.table.served_routes())

@@ -25,6 +25,7 @@ class ParentState:
     @ivar serial: of the worker that was made last.
     @ivar workers: see C{Crew.data}.
     @ivar guests: see C{GuestTable.data}.
+    @ivar lapsed: routes that wait for their guests, see C{LapsedRoutes.data}.
     @ivar assigned: what an operator has said of subscribers, as C{Assigned.plain} has it.
     @ivar clients: the listening sockets for clients, by place; C{names}: those to be removed.
     @ivar listeners: those for guests, as C{InheritedSockets} reads them.
@@ -40,6 +41,7 @@ class ParentState:
     serial: int = 0
     workers: list[list[Any]] = field(default_factory=list)
     guests: dict[str, Any] = field(default_factory=dict)
+    lapsed: list[list[Any]] = field(default_factory=list)
     assigned: dict[str, Any] = field(default_factory=dict)
     clients: dict[str, list[int]] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)

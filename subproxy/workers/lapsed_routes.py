@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 
 class LapsedRoutes:
@@ -25,6 +26,15 @@ class LapsedRoutes:
             # The longest lapsed first.
             self._since.pop(route, None)
             self._since[route] = now
+
+    def data(self) -> list[list[Any]]:
+        """All of it for the parent's next program: since when, and the words of each."""
+        return [[since, *route] for route, since in self._since.items()]
+
+    def restore(self, data: Iterable[Sequence[Any]]) -> None:
+        """Take what L{data} has told, of the same clock."""
+        for since, identity, *route in data:
+            self.add(identity, [tuple(route)], since)
 
     def expire(self, now: float, linger: float) -> int:
         """Forget those that have lapsed for C{linger} seconds; how many that were."""

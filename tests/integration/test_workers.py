@@ -253,8 +253,32 @@ class WorkersTests(SynchronousTestCase):
         self.assertFalse(Path(f"{self.world.vsock}_12345").exists())
         self.assertFalse(self.admin.exists())
 
+    def test_a_guest_that_comes_behind_a_hand_over(self) -> None:
+        """
+        Its route had lapsed before: requests wait for it in old workers and in new ones, and all
+        are answered when it comes, to the new ones.
+        """
+        proxy = self.start(2)
+        first = self.nursery.guest(self.world.vsock, "blog\\.example")
+        self.subscriptions(2)
+        self.nursery.kill(first)
+        self.subscriptions(0)
+        before = Load(self.world.port, connections=8)
+        before.start()
+        time.sleep(0.3)
+        before.end()
+        proxy.signal(signal.SIGUSR2)
+        proxy.wait_for(f"process {proxy.child.pid} has taken over")
+        behind = Load(self.world.port, connections=8)
+        behind.start()
+        time.sleep(0.3)
+        behind.end()
+        self.nursery.guest(self.world.vsock, "blog\\.example")
+        for each in before.stop(), behind.stop():
+            self.assertEqual((each.total, each.failed), (8, 0), f"{each} {each.troubles[:3]}")
+
     def test_told_again_while_it_hands_over(self) -> None:
-        """SIGUSR2 and SIGHUP at any moment of a hand-over, and of the start behind it: it goes on."""
+        """Signals at any moment of a hand-over, and of the start behind it: it goes on."""
         proxy = self.start(2)
         proxy.signal(signal.SIGUSR2)
         proxy.wait_for("handing over to a new program")

@@ -123,6 +123,20 @@ class GuestTableTests(SynchronousTestCase):
         self.table.served(11, 1, two[1:], False)
         self.assertEqual(self.table.routes(), [])
 
+    def test_routes_that_lapsed_before_a_hand_over(self) -> None:
+        """Are expected by the next program, too, for what is left of their time."""
+        route = ["cid:7", "a", "/.*"]
+        self.table.subscribed(10, 1, key())
+        self.table.served(10, 1, route[1:], True)
+        self.table.left(10, 1, 5.0)
+        again = GuestTable()
+        again.lapsed.restore(json.loads(json.dumps(self.table.lapsed.data())))
+        self.assertEqual(again.routes(), [route])
+        again.expire(14.0, 10.0)
+        self.assertEqual(again.routes(), [route])
+        again.expire(15.0, 10.0)
+        self.assertEqual(again.routes(), [])
+
     def test_an_identity_is_forgotten(self) -> None:
         """An hour after its last subscription."""
         self.place(key())
