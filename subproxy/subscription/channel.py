@@ -130,7 +130,7 @@ class Channel:
             # Head and body are together more than the peer takes: apart they may go.
             transport, frame.body = BodyTransport.FRAMES, None
             self._say(frame)
-        carrier.sent(info)
+        carrier.request_sent(info)
         self._carriers[number] = carrier
         exchange.taken(self.member, carrier)
         if body is None:

@@ -86,7 +86,7 @@ class UpstreamRequest:
         """The request's body goes in frames as the guest grants credit."""
         return self.exchange.body is None and self.upload is None
 
-    def sent(self, info: Info) -> None:
+    def request_sent(self, info: Info) -> None:
         """Its request has been sent with C{info}: without a token, if that would be too long."""
         if self.ahead is not None and b"ahead" not in info:
             self.ahead.release()
