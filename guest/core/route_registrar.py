@@ -113,6 +113,8 @@ class RouteRegistrar:
         """Give back whatever stands, or is asked for."""
         for registration in self.registrations:
             if registration.standing is not RegistrationState.LEAVING:
+                waiter, registration.waiter = registration.waiter, None
+                self._reject(waiter, self._ended())  # who waits for it to be given
                 self._give_back(registration)
 
     def _give_back(self, registration: Registration) -> None:
@@ -149,7 +151,10 @@ class RouteRegistrar:
             return
         code, reason = words(message.code), words(message.reason)
         waiter, registration.waiter = registration.waiter, None
-        if code == "too-fast" and registration.standing is RegistrationState.ASKED:
+        if registration.standing is RegistrationState.LEAVING:
+            # Who waits has given it back: it is not registered, as was asked.
+            self._resolve(waiter, None)
+        elif code == "too-fast":
             self._postpone(registration.route, waiter)
         else:
             self._not_given(registration.route, code, reason, waiter)

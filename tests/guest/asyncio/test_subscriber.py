@@ -16,7 +16,7 @@ from guest.asyncio.address import ProxyAddress
 from guest.asyncio.connection import AsyncioConnection
 from guest.asyncio.runner import AsyncioRunner, begin_logging, run_in_loop
 from guest.asyncio.subscriber import AsyncioSubscriber
-from guest.core.errors import RegistrationRefused, SubscriptionReplaced
+from guest.core.errors import RegistrationRefused, SubscriptionEnded, SubscriptionReplaced
 from guest.core.profile import SubscriberProfile
 from guest.core.response import Response
 from guest.core.route import Route
@@ -172,6 +172,18 @@ class AsyncioSubscriberTests(SubscriberCase):
         self.assertTrue(stopping.done())
         self.assertEqual(self.address.dials, 1)
 
+    def test_stop_while_a_route_is_asked_for(self) -> None:
+        """Who waits for it learns that it is not given, whatever the proxy says then."""
+        subscriber = self.start()
+        (line,) = self.address.lines
+        line.say(WELCOME, [b"registered", 1, {}])
+        (connection,) = subscriber._connections
+        asked = connection.subscription.register(Route(b"b"))
+        self.loop.create_task(subscriber.stop())
+        self.loop.advance()
+        line.say([b"registered", 2, {}], [b"unregistered", 1], [b"unregistered", 2])
+        self.assertIsInstance(asked.exception(), SubscriptionEnded)
+
     def test_stop_while_there_is_none(self) -> None:
         self.address.fails = ConnectionRefusedError(111, "refused")
         subscriber = self.start()
@@ -231,6 +243,22 @@ class AsyncioSubscriberTests(SubscriberCase):
         line.said()
         self.loop.advance(2)
         self.assertEqual(line.said(), [])
+
+    def test_a_route_is_given_back_that_is_refused(self) -> None:
+        """Meanwhile, for whatever reason: no request comes for it, as was asked."""
+        for code in (b"policy", b"too-fast"):
+            subscriber = self.start()
+            line = self.address.lines[-1]
+            line.say(WELCOME)
+            leaving = self.loop.create_task(subscriber.unregister(ROUTE))
+            self.loop.advance()
+            line.say([b"refused", 1, code, b"not yours"])
+            self.assertTrue(leaving.done())
+            self.assertIsNone(leaving.exception())
+            line.said()
+            self.loop.advance(2)
+            self.assertEqual(line.said(), [])
+        self.assertEqual(self.told, [])
 
     def test_a_route_is_refused(self) -> None:
         subscriber = self.start()
