@@ -7,6 +7,7 @@ is the long storm.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -53,8 +54,8 @@ class KillTests(BodiesStorm):
             try:
                 outcomes = self.storm(KILLS, 8, 12)
                 # A quick machine is through before anybody has been killed.
-                for seed in range(13, 33):
-                    if len(guests) > 3:
+                for seed in itertools.count(13):
+                    if len(guests) > 3 or not killer.is_alive():
                         break
                     for outcome, count in self.storm(KILLS, 8, seed).items():
                         outcomes[outcome] = outcomes.get(outcome, 0) + count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import re
@@ -46,8 +47,8 @@ class WorkerBodiesTests(BodiesStorm):
         killer.start()
         outcomes: dict[str, int] = {}
         try:
-            for seed in range(13, 43):
-                if killed[0] > 5:
+            for seed in itertools.count(13):
+                if killed[0] > 5 or not killer.is_alive():
                     break
                 for outcome, count in self.storm(KILLS // 4, 4, seed).items():
                     outcomes[outcome] = outcomes.get(outcome, 0) + count

@@ -320,7 +320,7 @@ class WorkersTests(SynchronousTestCase):
         path.write_text("[limits]\nmax-body = 100\n")
         proxy.signal(signal.SIGHUP)
         proxy.wait_for("is in force: limits.max-body changed", 2)
-        self.assertEqual(statuses(), {413})
+        wait_until(lambda: statuses() == {413}, "both workers go by it")
         path.write_text("[limits]\nmax-body = nonsense\n")
         self.kill_worker(0)
         self.assertEqual(statuses(), {413})
