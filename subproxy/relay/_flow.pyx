@@ -336,20 +336,24 @@ cdef class SpliceScheduler:
     cdef long long round(self, list told) except -1:
         cdef Flow flow
         cdef object queue = self.queue
-        cdef long long most = self.turn if self.crowd else self.alone, left = most, before, budget
+        cdef long long left = self.alone, before, budget
+        # Where others wait a round ends early, but not for bodies that end: see the reference.
+        cdef long long most = self.turn if self.crowd else self.alone, more = most
         cdef int outcome
         if self.crowd:
             self.crowd -= 1
-        while left > 0 and queue:
+        while left > 0 and more > 0 and queue:
             flow = queue.popleft()
             flow.queued = False
             if flow.held_back:
                 continue
             before = flow.given
-            budget = min(self.turn, left) if queue else left
+            budget = min(self.turn, left) if queue else min(most, left)
             with nogil:
                 outcome = flow._move(budget, most)
             left -= flow.given - before
+            if outcome == SPENT:
+                more -= flow.given - before
             flow.full = outcome == FULL
             if flow.user is None and not flow.noted:
                 flow.noted = True
@@ -364,4 +368,4 @@ cdef class SpliceScheduler:
                 self.ended.append((flow, outcome))
             else:
                 told.append((flow, outcome))
-        return most - left
+        return self.alone - left

@@ -25,10 +25,13 @@ from subproxy.relay.reactor_load import ReactorLoad, reactor_load_of
 from subproxy.relay.scheduler import SpliceScheduler
 
 TURN = 256 * 1024
-"""Bytes that all relays move before everybody else has a turn, if somebody came lately."""
+"""
+Bytes that all relays move before everybody else has a turn, if somebody came lately; those of bodies
+that end with them do not count.
+"""
 
 ALONE = 1024 * 1024
-"""The same, if nobody did for some time: it costs less, but who comes waits longer."""
+"""The same in all, and if nobody did for some time: it costs less, but who comes waits longer."""
 
 MOST = 64 * 1024 * 1024
 """Bytes that all move at once though nobody else waits: some ten milliseconds."""

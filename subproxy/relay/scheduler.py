@@ -34,8 +34,9 @@ class PlainSpliceScheduler:
     @param poller: on which the flows' descriptors are, each for one event.
     @param others: who else waits for the reactor; None if that can't be told.
     @param most: bytes that all move at once though nobody else waits.
-    @ivar turn: bytes that all move in one round, and one of them before the next, about.
-    @ivar alone: bytes that all move in one round while nobody else has waited for some time.
+    @ivar turn: bytes that one moves before the next, about; and that all move in one round of which
+        more is there, while somebody else is expected.
+    @ivar alone: bytes that all move in one round.
     @ivar crowd: for so many rounds yet somebody else is expected.
     @ivar queue: who may have something to move.
     @ivar waiting: by descriptor, who is to be in the queue when that is ready.
@@ -125,17 +126,22 @@ class PlainSpliceScheduler:
 
     def _round(self, told: list[tuple[Flow, Outcome]]) -> int:
         queue = self.queue
-        left = most = self.turn if self.crowd else self.alone
+        left = self.alone
+        # Where others wait a round ends early, but not for bodies that end, or of which no more is
+        # there yet: sixteen of a quarter of a mebibyte would be sixteen turns of the reactor.
+        more = most = self.turn if self.crowd else self.alone
         if self.crowd:
             self.crowd -= 1
-        while left > 0 and queue:
+        while left > 0 and more > 0 and queue:
             flow = queue.popleft()
             flow.queued = False
             if flow.held_back:
                 continue
             before = flow.given
-            outcome = flow.move(min(self.turn, left) if queue else left, most)
+            outcome = flow.move(min(self.turn, left) if queue else min(most, left), most)
             left -= flow.given - before
+            if outcome == Outcome.SPENT:
+                more -= flow.given - before
             flow.full = outcome == Outcome.FULL
             if not flow.noted:
                 flow.noted = True
@@ -148,7 +154,7 @@ class PlainSpliceScheduler:
                 self._poller.modify(flow.sink, SINK)
             else:
                 told.append((flow, Outcome(outcome)))
-        return most - left
+        return self.alone - left
 
 
 if TYPE_CHECKING:

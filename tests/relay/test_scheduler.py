@@ -135,6 +135,22 @@ class SharingTests(SynchronousTestCase):
         rounds.run()
         self.assertEqual(one.given, 100 + 2 * CALM * 30 + 2 * 100)
 
+    def test_bodies_that_end(self) -> None:
+        """They take no share of a short round from who goes on; all together they have one."""
+        rounds = self.rounds(Nobody(0), most=100_000)
+        rounds.crowd = CALM
+        small = [self.some(20) for _ in range(6)]
+        for each in small:
+            rounds.enqueue(each)
+        self.assertEqual(rounds.run(), [])
+        self.assertEqual(self.log, small[:5])
+        large = self.some(1000)
+        rounds.enqueue(large)
+        rounds.enqueue(self.some(1000))
+        rounds.run()
+        self.assertEqual(self.log[5:], [small[5], large])
+        self.assertEqual(large.given, 30)
+
     def test_goes_on(self) -> None:
         """While nobody else waits, but not for ever; and it looks a few times for more."""
         rounds = self.rounds(Nobody(100), most=300)
