@@ -26,8 +26,8 @@ from subproxy.relay.scheduler import SpliceScheduler
 
 TURN = 256 * 1024
 """
-Bytes that all relays move before everybody else has a turn, if somebody came lately; those of bodies
-that end with them do not count.
+Bytes that all relays move before everybody else has a turn, if somebody came lately; those of
+bodies that end with them do not count.
 """
 
 ALONE = 1024 * 1024
