@@ -90,6 +90,8 @@ def frames(seed: int) -> None:
             side.say(data[at:end])
         at = end
     fast, slow = ({**side.seen(), "came": side.came, "heard": side.heard} for side in sides)
+    for side in sides:
+        side.log.close()
     for key, value in fast.items():
         assert value == slow[key], (seed, key, value, slow[key])
 
