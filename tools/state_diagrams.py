@@ -7,7 +7,7 @@ from pathlib import Path
 from guest.sidecar import states as sidecar
 from subproxy.app import parent_hand_over
 from subproxy.cluster import states as cluster
-from subproxy.core import exchange, rescan
+from subproxy.core import exchange, rescan, tunnel_half
 from subproxy.core.balancing import member
 from subproxy.core.states import TransitionTable
 from subproxy.frontend import client_tunnel, connection_state
@@ -16,7 +16,6 @@ from subproxy.frontend.peer import (
     dialer,
     peer_data_connection,
     peer_download,
-    peer_tunnel,
     peer_upload,
 )
 from subproxy.frontend.tls import states as tls
@@ -86,10 +85,6 @@ DIAGRAMS = {
         "frontend/peer/peer_upload.py",
         peer_upload.UPLOAD_TRANSITIONS.diagram,
     ),
-    "A half of a tunnel to another process": (
-        "frontend/peer/peer_tunnel.py",
-        peer_tunnel.PEER_HALF_TRANSITIONS.diagram,
-    ),
     "The view of a cluster's store": ("cluster/states.py", cluster.VIEW_TRANSITIONS.diagram),
     "The lease of a host": ("cluster/states.py", cluster.LEASE_TRANSITIONS.diagram),
     "What is asked of a store": ("cluster/states.py", cluster.ASKING_TRANSITIONS.diagram),
@@ -136,9 +131,9 @@ DIAGRAMS = {
         "subscription/bodies/tunnel_transfer_state.py",
         tunnel_transfer_state.TRANSITIONS.diagram,
     ),
-    "A half of such a tunnel": (
-        "subscription/bodies/tunnel_transfer_state.py",
-        tunnel_transfer_state.HALF_TRANSITIONS.diagram,
+    "A half of a tunnel, to a guest or to another process": (
+        "core/tunnel_half.py",
+        tunnel_half.HALF_TRANSITIONS.diagram,
     ),
 }
 

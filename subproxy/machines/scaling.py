@@ -13,19 +13,14 @@ from subproxy.machines.usage import UseTable
 
 
 class Scaling:
-    """
-    That of one machine.
+    """That of one machine; what is declared of it, it is told each time."""
 
-    @ivar machine: what is declared of it.
-    """
-
-    def __init__(self, machine: Machine, instances: Instances, use: UseTable) -> None:
-        self.machine = machine
+    def __init__(self, instances: Instances, use: UseTable) -> None:
         self._instances = instances
         self._use = use
         self._crowded = 0.0
 
-    def scales_at(self, since: float) -> float:
+    def scales_at(self, machine: Machine, since: float) -> float:
         """
         When another instance is wanted, beside those that are up, for who waits.
 
@@ -33,7 +28,7 @@ class Scaling:
             longer than that is up.
         """
         up = (each.registered or 0.0 for each in self._instances.all_up())
-        return max([since, *up]) + self.machine.scale_after
+        return max([since, *up]) + machine.scale_after
 
     def stale(self) -> Instance | None:
         """One to be replaced since it runs by what is no longer declared; one at a time."""
@@ -41,10 +36,10 @@ class Scaling:
             return None
         return next((each for each in self._instances.all_up() if each.stale), None)
 
-    def surplus(self, now: float) -> Instance | None:
+    def surplus(self, machine: Machine, now: float) -> Instance | None:
         """The last of several, if the others would have been enough for as long as C{idle}."""
         up = self._instances.all_up()
-        idle = self.machine.idle
+        idle = machine.idle
         if len(up) < 2 or idle is None or self._use.waiting or self._crowds(up):
             self._crowded = now
         elif now >= self._crowded + idle:
@@ -57,11 +52,11 @@ class Scaling:
         uses = [self._use.instance(each.index) for each in up]
         return sum(each.busy for each in uses) > sum(each.capacity for each in uses[:-1])
 
-    def next_surplus(self) -> float | None:
+    def next_surplus(self, machine: Machine) -> float | None:
         """When L{surplus} may find one, if nothing happens; None: never."""
-        if self._instances.up < 2 or self.machine.idle is None:
+        if self._instances.up < 2 or machine.idle is None:
             return None
-        return self._crowded + self.machine.idle
+        return self._crowded + machine.idle
 
     def rested(self, since: float) -> list[tuple[float, int]]:
         """Instances that nobody has used since then: when each was used last, and which it is."""

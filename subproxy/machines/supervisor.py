@@ -80,7 +80,7 @@ class Supervisor:
         self.machine = machine
         self.instances = Instances(machine.most)
         self.use = UseTable()
-        self.scaling = Scaling(machine, self.instances, self.use)
+        self.scaling = Scaling(self.instances, self.use)
         self.back_off = BackOff()
         self.starts = {"registered": 0, "failed": 0}
         self.snapshot = SnapshotPlan()
@@ -92,7 +92,7 @@ class Supervisor:
     def declare(self, machine: Machine) -> None:
         """It is declared anew: what runs by something else is replaced, one after the other."""
         stale = runs_by(machine) != runs_by(self.machine)
-        self.machine = self.scaling.machine = machine
+        self.machine = machine
         self._stopped = False
         self.instances.grow(machine.most)
         for instance in self.instances:
@@ -214,7 +214,7 @@ class Supervisor:
             found += self._look_at(instance, now)
         if stale := self.scaling.stale():
             found.append(self._drain(stale, "what is declared of it has changed", now))
-        if surplus := self.scaling.surplus(now):
+        if surplus := self.scaling.surplus(self.machine, now):
             found.append(self._drain(surplus, "", now))
         found += self._scale_up(now)
         return found + self._take_noted()
@@ -373,7 +373,9 @@ class Supervisor:
             return None
         if not self.back_off.may_start(now) or self._next() is None:
             return None
-        if self.instances.up and (since is None or now < self.scaling.scales_at(since)):
+        if self.instances.up and (
+            since is None or now < self.scaling.scales_at(self.machine, since)
+        ):
             return None
         # An operator's word comes before all requests.
         return 0.0 if since is None else since
@@ -406,12 +408,12 @@ class Supervisor:
                     yield self._freeze_end(instance)
                 case InstanceState.POWERING_OFF:
                     yield instance.since + machine.stop_timeout
-        if (surplus := self.scaling.next_surplus()) is not None:
+        if (surplus := self.scaling.next_surplus(machine)) is not None:
             yield surplus
         since = self.use.waiting_since
         if (since is not None or self._wanted) and not self.instances.coming:
             due = self.back_off.until
             if self.instances.up and since is not None:
-                due = max(due, self.scaling.scales_at(since))
+                due = max(due, self.scaling.scales_at(self.machine, since))
             if due > now:
                 yield due

@@ -197,12 +197,13 @@ class Channel:
 
         @raise TooLarge: its frame is longer than the guest takes.
         """
-        try:
-            self.wire.send(request)
-        except TooLarge:
-            if not shorten(request.info):
-                raise
-            Channel._say(self, request)
+        while True:
+            try:
+                self.wire.send(request)
+                return
+            except TooLarge:
+                if not shorten(request.info):
+                    raise
 
     def _take_over(self) -> list[int]:
         """Take over a few exchanges that somebody else has; returns their numbers."""

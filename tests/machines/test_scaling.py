@@ -10,13 +10,14 @@ from subproxy.machines.scaling import Scaling
 from subproxy.machines.states import InstanceState
 from subproxy.machines.usage import InstanceUse, MachineUse, UseTable
 
+MACHINE = Machine("blog", "process", ("blog.example",), idle=60.0, most=3, scale_after=0.5)
+
 
 class ScalingTests(SynchronousTestCase):
     def setUp(self) -> None:
-        machine = Machine("blog", "process", ("blog.example",), idle=60.0, most=3, scale_after=0.5)
         self.instances = Instances(3)
         self.use = UseTable()
-        self.scaling = Scaling(machine, self.instances, self.use)
+        self.scaling = Scaling(self.instances, self.use)
 
     def up(self, *indexes: int, now: float = 0.0) -> None:
         for index in indexes:
@@ -30,41 +31,41 @@ class ScalingTests(SynchronousTestCase):
 
     def test_who_waits_for_long(self) -> None:
         self.up(0, now=5.0)
-        self.assertEqual(self.scaling.scales_at(8.0), 8.5)
+        self.assertEqual(self.scaling.scales_at(MACHINE, 8.0), 8.5)
 
     def test_who_waited_for_the_one_that_is_up(self) -> None:
         """Its start was what they waited for: another is wanted half a second behind that."""
         self.up(0, now=5.0)
-        self.assertEqual(self.scaling.scales_at(1.0), 5.5)
+        self.assertEqual(self.scaling.scales_at(MACHINE, 1.0), 5.5)
 
     def test_a_surplus(self) -> None:
         self.up(0, 1)
         self.busy(2, 2)
-        self.assertIsNone(self.scaling.surplus(59.9))
-        self.assertEqual(self.scaling.next_surplus(), 60.0)
-        self.assertIs(self.scaling.surplus(60.0), self.instances[1])
-        self.assertIsNone(self.scaling.surplus(60.0))
-        self.assertEqual(self.scaling.next_surplus(), 120.0)
+        self.assertIsNone(self.scaling.surplus(MACHINE, 59.9))
+        self.assertEqual(self.scaling.next_surplus(MACHINE), 60.0)
+        self.assertIs(self.scaling.surplus(MACHINE, 60.0), self.instances[1])
+        self.assertIsNone(self.scaling.surplus(MACHINE, 60.0))
+        self.assertEqual(self.scaling.next_surplus(MACHINE), 120.0)
 
     def test_all_are_needed(self) -> None:
         """Five requests are one more than all but the last take."""
         self.up(0, 1)
         self.busy(3, 2)
-        self.assertIsNone(self.scaling.surplus(60.0))
+        self.assertIsNone(self.scaling.surplus(MACHINE, 60.0))
         self.busy(3, 1)
-        self.assertIsNone(self.scaling.surplus(119.0))
-        self.assertIs(self.scaling.surplus(120.0), self.instances[1])
+        self.assertIsNone(self.scaling.surplus(MACHINE, 119.0))
+        self.assertIs(self.scaling.surplus(MACHINE, 120.0), self.instances[1])
 
     def test_somebody_waits(self) -> None:
         self.up(0, 1)
         self.busy(0, 0, waiting=1)
-        self.assertIsNone(self.scaling.surplus(60.0))
+        self.assertIsNone(self.scaling.surplus(MACHINE, 60.0))
 
     def test_one_alone(self) -> None:
         self.up(0)
         self.busy(0)
-        self.assertIsNone(self.scaling.surplus(60.0))
-        self.assertIsNone(self.scaling.next_surplus())
+        self.assertIsNone(self.scaling.surplus(MACHINE, 60.0))
+        self.assertIsNone(self.scaling.next_surplus(MACHINE))
 
     def test_one_that_runs_by_something_else(self) -> None:
         """One after the other, and only while none is on its way."""

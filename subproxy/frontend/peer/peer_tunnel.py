@@ -8,39 +8,13 @@ so. Where no connection can be had, it stays in frames.
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import Protocol
 
-from subproxy.core.fast_enum import fast_enum
-from subproxy.core.states import TransitionTable
+from subproxy.core.tunnel_half import HALF_TRANSITIONS, TunnelHalfState
 from subproxy.frontend.peer.peer_data_connection import PeerDataConnection
 from subproxy.wire import messages as m
 from subproxy.wire.connection import WireConnection
 from subproxy.wire.states import Half
-
-
-@fast_enum
-class PeerHalfState(Enum):
-    """Where one half passes."""
-
-    FRAMED = auto()
-    RAW = auto()
-    """Over the data connection."""
-    ENDING = auto()
-    """Likewise, and its end is known: not all of it has passed."""
-    COMPLETE = auto()
-    """All of it has, and its end."""
-
-
-PEER_HALF_TRANSITIONS: TransitionTable[PeerHalfState] = TransitionTable(
-    {
-        PeerHalfState.FRAMED: [PeerHalfState.RAW],
-        PeerHalfState.RAW: [PeerHalfState.ENDING, PeerHalfState.COMPLETE],
-        PeerHalfState.ENDING: [PeerHalfState.COMPLETE],
-        PeerHalfState.COMPLETE: [],
-    }
-)
-"""A half that ends in its frames never leaves them."""
 
 
 class MovedTunnelStream(Protocol):
@@ -79,7 +53,7 @@ class PeerTunnel:
         self._number = number
         self._wire = wire
         self._connection: PeerDataConnection | None = connection
-        self._ours = self._theirs = PeerHalfState.FRAMED
+        self._ours = self._theirs = TunnelHalfState.FRAMED
         self._early: list[bytes] = []  # raw bytes that came before it was said that they do
         self._sent = 0  # bytes of our half, those in frames among them
         self._received = 0  # likewise, of theirs
@@ -93,12 +67,12 @@ class PeerTunnel:
     @property
     def sends(self) -> bool:
         """Whether what our half still sends goes this way."""
-        return self._ours is not PeerHalfState.FRAMED
+        return self._ours is not TunnelHalfState.FRAMED
 
     @property
     def receives(self) -> bool:
         """Whether what their half still sends comes this way."""
-        return self._theirs is not PeerHalfState.FRAMED
+        return self._theirs is not TunnelHalfState.FRAMED
 
     def write(self, data: bytes) -> bool:
         """Some more of our half; whether more may come at once."""
@@ -110,12 +84,12 @@ class PeerTunnel:
 
     def end(self) -> None:
         """That was all of it."""
-        self._ours = PEER_HALF_TRANSITIONS.move(self._ours, PeerHalfState.COMPLETE)
+        self._ours = HALF_TRANSITIONS.move(self._ours, TunnelHalfState.COMPLETE)
         self._wire.end_body(self._number, [], {b"length": self._sent})
 
     def moved(self, length: int) -> None:
         """Their half has moved; C{length} bytes of it came in frames."""
-        self._theirs = PEER_HALF_TRANSITIONS.move(self._theirs, PeerHalfState.RAW)
+        self._theirs = HALF_TRANSITIONS.move(self._theirs, TunnelHalfState.RAW)
         self._received = length
         early, self._early = self._early, []
         for each in early:
@@ -127,7 +101,7 @@ class PeerTunnel:
         """The other process has sent all of theirs: perhaps before all is here."""
         length = message.info.get(b"length")
         assert type(length) is int  # the wire has looked
-        self._theirs = PEER_HALF_TRANSITIONS.move(self._theirs, PeerHalfState.ENDING)
+        self._theirs = HALF_TRANSITIONS.move(self._theirs, TunnelHalfState.ENDING)
         self._length = length
         self._settle()
 
@@ -141,18 +115,18 @@ class PeerTunnel:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._ours is self._theirs is PeerHalfState.COMPLETE:
+        if self._ours is self._theirs is TunnelHalfState.COMPLETE:
             connection.finish()
         else:
             connection.release()
 
     def _settle(self) -> None:
-        if self._theirs is not PeerHalfState.ENDING or self._received < self._length:
+        if self._theirs is not TunnelHalfState.ENDING or self._received < self._length:
             return
         if self._received > self._length:
             self._stream.data_lost("more of a tunnel than its end says")
             return
-        self._theirs = PEER_HALF_TRANSITIONS.move(self._theirs, PeerHalfState.COMPLETE)
+        self._theirs = HALF_TRANSITIONS.move(self._theirs, TunnelHalfState.COMPLETE)
         self._stream.tunnel_request_ended()
 
     # DataUser.
@@ -168,7 +142,7 @@ class PeerTunnel:
         assert exchange.tunnel is not None
         ends = exchange.ending is not None
         pieces = self._wire.move_body(self._number)
-        self._ours = PEER_HALF_TRANSITIONS.move(self._ours, PeerHalfState.RAW)
+        self._ours = HALF_TRANSITIONS.move(self._ours, TunnelHalfState.RAW)
         self._sent = exchange.tunnel.sent
         ready = True
         for piece in pieces:

@@ -12,16 +12,12 @@ from __future__ import annotations
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
+from subproxy.core.tunnel_half import HALF_TRANSITIONS, TunnelHalfState
 from subproxy.errors import GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.bodies.interfaces import IBodyUser
 from subproxy.subscription.bodies.tunnel_splice import SplicedClientHalf, SplicedGuestHalf
-from subproxy.subscription.bodies.tunnel_transfer_state import (
-    HALF_TRANSITIONS,
-    TRANSITIONS,
-    TunnelHalfState,
-    TunnelTransferState,
-)
+from subproxy.subscription.bodies.tunnel_transfer_state import TRANSITIONS, TunnelTransferState
 from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import TunnelTransferRequest

@@ -1,4 +1,4 @@
-"""The states of a tunnel over a data connection, and of each of its halves, as tables."""
+"""The states of a tunnel over a data connection, as a table."""
 
 from __future__ import annotations
 
@@ -40,28 +40,3 @@ TRANSITIONS: TransitionTable[TunnelTransferState] = TransitionTable(
         TunnelTransferState.OVER: (),
     }
 )
-
-
-@fast_enum
-class TunnelHalfState(Enum):
-    """Where one half of a tunnel passes."""
-
-    FRAMED = auto()
-    """In frames on the subscription."""
-    RAW = auto()
-    """Over the data connection, or it waits for that."""
-    ENDING = auto()
-    """Likewise, and its end is known: not all of it has passed."""
-    COMPLETE = auto()
-    """All of it has passed, and its end."""
-
-
-HALF_TRANSITIONS: TransitionTable[TunnelHalfState] = TransitionTable(
-    {
-        TunnelHalfState.FRAMED: {TunnelHalfState.RAW},
-        TunnelHalfState.RAW: {TunnelHalfState.ENDING, TunnelHalfState.COMPLETE},
-        TunnelHalfState.ENDING: {TunnelHalfState.COMPLETE},
-        TunnelHalfState.COMPLETE: (),
-    }
-)
-"""A half that ends in its frames never leaves them: it stays C{FRAMED} here."""
