@@ -1,4 +1,4 @@
-"""The states of one half of a tunnel that may leave its frames for a data connection, as a table."""
+"""One half of a tunnel that may leave its frames for a data connection: its states, as a table."""
 
 from __future__ import annotations
 

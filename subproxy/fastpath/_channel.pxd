@@ -5,7 +5,7 @@ from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._claim_watch cimport ClaimTable
 from subproxy.fastpath._fast_client cimport FastClient
 from subproxy.fastpath._fast_exchanges cimport FastExchanges
-from subproxy.frontend.peer._host_transport cimport CompiledHostTransport
+from subproxy.reactor._frame_link cimport FrameLink
 from subproxy.reactor._stream cimport Stream
 
 
@@ -19,7 +19,7 @@ cdef class FastChannel(FastExchanges):
     cdef readonly bytes name  # the member's identity, as the log has it
     cdef object transport
     cdef Stream stream
-    cdef CompiledHostTransport link  # the transport, where this is another host
+    cdef FrameLink link  # the transport, where this is another host
     cdef readonly bint open
     cdef bint walking
     cdef bint behind  # Python has frames that wait for their turn

@@ -16,7 +16,7 @@ from libc.string cimport memcpy, memmove
 from subproxy.fastpath._frames cimport INCOMPLETE, NO_FRAME, frame_length
 from subproxy.fastpath._response cimport Answer, concerned, decode
 from subproxy.fastpath._bytes cimport u8
-from subproxy.frontend.peer._host_transport cimport CompiledHostTransport
+from subproxy.reactor._frame_link cimport link_of
 from subproxy.reactor._receive cimport MOST
 from subproxy.reactor._stream cimport Stream
 
@@ -69,7 +69,7 @@ cdef class FastChannel(FastExchanges):
         self.name = escape(self.member.identity.encode("utf-8", "replace"))
         self.transport = protocol.transport
         self.stream = self.transport if isinstance(self.transport, Stream) else None
-        self.link = self.transport if isinstance(self.transport, CompiledHostTransport) else None
+        self.link = link_of(self.transport)
         self.frame_limit = wire.limits.frame
         self.inline_limit = wire.limits.inline
         self.most = wire.most

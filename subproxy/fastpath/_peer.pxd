@@ -6,7 +6,7 @@ from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._fast_client cimport FastClient
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._peer_frames cimport PeerRequest
-from subproxy.frontend.peer._host_transport cimport CompiledHostTransport
+from subproxy.reactor._frame_link cimport FrameLink
 from subproxy.reactor._out_buffer cimport OutBuffer
 from subproxy.reactor._turn_end cimport TurnEnd
 from subproxy.reactor._stream cimport Receiver, Stream
@@ -26,7 +26,7 @@ cdef class FastPeer(Receiver):
     cdef object protocol
     cdef object wire
     cdef object transport
-    cdef CompiledHostTransport link  # the transport, where this is another host
+    cdef FrameLink link  # the transport, where this is another host
     cdef Stream stream  # the transport, where this is another worker
     cdef object seconds  # tells the time, where somebody wants to know when something came last
     cdef readonly double heard  # when that was

@@ -25,8 +25,8 @@ from subproxy.fastpath._peer_frames cimport (
 from subproxy.fastpath._response cimport Answer, concerned, is_bodiless
 from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
 from subproxy.fastpath._slots cimport get, slot
-from subproxy.frontend.peer._host_transport cimport CompiledHostTransport
 from subproxy.reactor._engine cimport enqueue
+from subproxy.reactor._frame_link cimport link_of
 from subproxy.reactor._out_buffer cimport reserve_out, take_out
 from subproxy.reactor._turn_end cimport turn_end
 
@@ -143,8 +143,8 @@ cdef class FastPeer(Receiver):
         self.seconds = seconds
         if seconds is not None:
             self.heard = seconds()
-        if isinstance(self.transport, CompiledHostTransport):
-            self.link = self.transport
+        self.link = link_of(self.transport)
+        if self.link is not None:
             self.link.lend(self)
         elif isinstance(self.transport, Stream) and (<Stream>self.transport).protocol is protocol:
             self.stream = self.transport

@@ -49,6 +49,7 @@ class StartTests(SynchronousTestCase):
             *("subproxy.admin", "subproxy.cluster", "subproxy.machines", "subproxy.workers"),
             *("subproxy.app.reload", "subproxy.config.configuration", "subproxy.config.sites"),
             *("OpenSSL", "cryptography", "subproxy.frontend.tls.front", "subproxy.acme"),
+            *("subproxy.frontend.peer", "subproxy.frontend.tls._libssl"),
         }
         self.assertEqual(found & unwanted, set())
 

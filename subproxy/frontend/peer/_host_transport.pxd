@@ -1,7 +1,7 @@
 # A connection with another host. See _host_transport.pyx.
 from subproxy.frontend.peer._host_context cimport HostContext
 from subproxy.frontend.tls._above_socket cimport AboveSocket
-from subproxy.reactor._out_buffer cimport OutBuffer, u8
+from subproxy.reactor._out_buffer cimport OutBuffer
 from subproxy.reactor._receive cimport Receiver
 from subproxy.reactor._turn_end cimport TurnEnd
 
@@ -16,16 +16,7 @@ cdef class CompiledHostTransport(AboveSocket):
     cdef object why  # a Failure: it broke
     cdef OutBuffer out
     cdef bint called
-    cdef bint offers  # the next receive may be a large one
 
-    # For compiled protocols.
-    cdef int gather(self, const char *data, Py_ssize_t size) except -1
-    cdef u8 *room(self, Py_ssize_t size) except NULL
-    cdef int filled(self, Py_ssize_t size) except -1
-    cdef int lend(self, Receiver receiver) except -1
-    cdef int lent_back(self, Receiver receiver) except -1
-
-    cdef int offer(self, bint much) except -1
     cdef int write_body(self, const char *at, Py_ssize_t size) except -1
     cdef int soon(self) except -1
     cdef int encrypt(self) except -1

@@ -18,11 +18,10 @@ from libc.string cimport memcpy
 
 from subproxy.frontend.peer._host_context cimport keep_buffers, last_reason
 from subproxy.frontend.tls._above_socket cimport HANDSHAKE, OPEN, OVER
-from subproxy.frontend.tls._libssl cimport Output, lib, output
+from subproxy.frontend.tls._libssl cimport Output, lend_output, lib, output, take_output
 from subproxy.frontend.tls._openssl cimport WANT_READ, ZERO_RETURN
 from subproxy.reactor._engine cimport enqueue
-from subproxy.reactor._out_buffer cimport reserve_out
-from subproxy.reactor._stream cimport Stream
+from subproxy.reactor._out_buffer cimport reserve_out, u8
 from subproxy.reactor._turn_end cimport turn_end
 
 from twisted.internet.error import ConnectionDone
@@ -45,11 +44,8 @@ cdef enum:
     MORE = 16384  # bytes of room that there are more than was asked for
     KEPT = 65536  # bytes of room that are kept from one turn to the next
     READS = 1 << 30  # of the feed within a call of libssl's: no matter how many
-    FULL = 16384  # bytes of a receive behind which more is expected
-    OFFERED = 79872  # bytes that are then received at once: as many as go on without a pause
+    OFFERED = 79872  # bytes of a body that are received at once: as many as go on without a pause
     BODY = 8192  # bytes above which what is written is encrypted where it is sent from
-    OVERHEAD = 64  # bytes of a record at most beside its plain text
-    WAITING = 1024  # bytes that the library may have to say besides
 
 # Whoever is given plain text may write a zero behind it.
 cdef char plain[PLAIN + 64]
@@ -65,6 +61,8 @@ cdef class CompiledHostTransport(AboveSocket):
 
     def __cinit__(self):
         self.ssl = NULL
+        self.much = OFFERED
+        self.takes_frames = True
 
     def __dealloc__(self):
         if self.ssl != NULL:
@@ -113,31 +111,9 @@ cdef class CompiledHostTransport(AboveSocket):
 
     # Records.
 
-    cdef int received(self, char *data, Py_ssize_t size) except -1:
-        if AboveSocket.received(self, data, size) and (size >= FULL or self.offers):
-            self.offer(size >= FULL)
-        return 0
-
-    cdef int offer(self, bint much) except -1:
-        """Of a host that sends a body more is received at once; only if that is asked for now, so
-        that no room waits for what may never come."""
-        cdef Stream stream = self.stream
-        if stream is not None:
-            self.offers = (
-                much and self.receiver is None and not self.paused and not stream.armed
-                and self.stage == OPEN
-            )
-            if self.offers:
-                stream.offer(PyBytes_FromStringAndSize(NULL, OFFERED), 0, OFFERED)
-            else:
-                stream.offer(None, 0, 0)
-        return 0
-
-    def pauseProducing(self):
-        """See C{AboveSocket}."""
-        if self.offers:
-            self.offer(False)
-        AboveSocket.pauseProducing(self)
+    cdef bint takes_much(self):
+        """Of a body, not of frames."""
+        return self.receiver is None
 
     cdef bint take_in(self) except -1:
         """As many as are given on at once; False if no other one is whole, or will be read."""
@@ -218,28 +194,20 @@ cdef class CompiledHostTransport(AboveSocket):
             return 0
         size = output.size
         output.size = 0  # if there is no memory for it, too: it is nobody else's
-        data = PyBytes_FromStringAndSize(output.data, size)
-        if self.stream is not None:
-            self.stream.cwrite(data)
-        else:
-            self.transport.write(data)
-        return 0
+        return self.pass_down(PyBytes_FromStringAndSize(output.data, size))
 
     # What is written.
 
     cdef u8 *room(self, Py_ssize_t size) except NULL:
-        """Where so many bytes can be put behind what was gathered; C{filled} says that they are."""
         return reserve_out(&self.out, size, MORE)
 
     cdef int filled(self, Py_ssize_t size) except -1:
-        """So many bytes of the room are to be sent."""
         if self.stage != OPEN:
             return 0
         self.out.size += size
         return self.soon()
 
     cdef int gather(self, const char *data, Py_ssize_t size) except -1:
-        """Send these bytes, at the end of the turn."""
         memcpy(self.room(size), data, size)
         return self.filled(size)
 
@@ -305,34 +273,16 @@ cdef class CompiledHostTransport(AboveSocket):
 
     cdef int write_body(self, const char *at, Py_ssize_t size) except -1:
         """Encrypt, and send what was encrypted without a copy of it."""
-        cdef Output before, after
-        cdef Py_ssize_t room = size + (size // ROOM + 1) * OVERHEAD + WAITING
+        cdef Output before
         cdef int n
-        cdef list made = [PyBytes_FromStringAndSize(NULL, room)]
+        cdef list made
         if self.stage != OPEN:
             return 0
         lib.ERR_clear_error()
-        before = output
-        output.data = PyBytes_AS_STRING(made[0])
-        output.room = room
-        output.lent = True
+        made = lend_output(size, &before)
         n = lib.SSL_write(self.ssl, at, <int>size)
-        after = output
-        output.data, output.room, output.size, output.lent = before.data, before.room, 0, False
-        if not after.lent:
-            # Records have more beside their content than was thought of.
-            try:
-                made[0] = PyBytes_FromStringAndSize(after.data, after.size)
-            finally:
-                free(after.data)
-        if n <= 0:
-            return self.broke(last_reason())
-        trim_last(made, after.size)
-        if self.stream is not None:
-            self.stream.cwrite(take_only(made))
-        else:
-            self.transport.write(take_only(made))
-        return 0
+        data = take_output(made, before)
+        return self.pass_down(data) if n > 0 else self.broke(last_reason())
 
     def loseConnection(self):
         """Close, behind what was written."""

@@ -11,12 +11,16 @@ from twisted.internet.interfaces import ITCPTransport
 
 from subproxy.frontend.tls.states import TLS_TRANSITIONS
 
+cdef enum:
+    FULL = 16384  # bytes of a receive behind which more is expected
+
 cdef tuple STATES = tuple(TLS_TRANSITIONS)
 
 
-cdef class AboveSocket(Receiver):
+cdef class AboveSocket(FrameLink):
     """
-    See above. Who derives from it has C{shake_hands}, C{take_in} and C{clock_of_turns}.
+    See above. Who derives from it has C{shake_hands}, C{take_in} and C{clock_of_turns}, and says how
+    C{much} may come at once.
 
     @ivar transport: the socket's.
     """
@@ -52,7 +56,6 @@ cdef class AboveSocket(Receiver):
         self.received(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     cdef int received(self, char *data, Py_ssize_t size) except -1:
-        """1: they were read; 0: they are held, or nobody wants them."""
         if self.stage > OPEN:
             return 0
         if self.held is not None or self.in_read:
@@ -62,7 +65,28 @@ cdef class AboveSocket(Receiver):
         self.feed.data = data
         self.feed.size = size
         self.read()
-        return 1
+        if size >= FULL or self.offers:
+            self.offer(size >= FULL)
+        return 0
+
+    cdef int offer(self, bint much) except -1:
+        """Where the other end says much more is received at once; only if that is asked for now, so
+        that no room waits for what may never come."""
+        cdef Stream stream = self.stream
+        if stream is not None:
+            self.offers = (
+                much and not self.paused and not stream.armed and self.stage == OPEN
+                and self.takes_much()
+            )
+            if self.offers:
+                stream.offer(PyBytes_FromStringAndSize(NULL, self.much), 0, self.much)
+            else:
+                stream.offer(None, 0, 0)
+        return 0
+
+    cdef bint takes_much(self):
+        """Whether it is of use that more comes at once."""
+        return True
 
     cdef int read(self) except -1:
         """Take in what the feed has; what must wait is held."""
@@ -94,6 +118,8 @@ cdef class AboveSocket(Receiver):
 
     def pauseProducing(self):
         """Read no more for now."""
+        if self.offers:
+            self.offer(False)
         self.paused = True
         self.transport.pauseProducing()
 
@@ -121,6 +147,14 @@ cdef class AboveSocket(Receiver):
     def stopProducing(self):
         """Close."""
         self.loseConnection()
+
+    cdef int pass_down(self, bytes data) except -1:
+        """Have the socket send C{data}, which was encrypted."""
+        if self.stream is not None:
+            self.stream.cwrite(data)
+        else:
+            self.transport.write(data)
+        return 0
 
     def writeSequence(self, iovec):
         """Write, all at once."""

@@ -21,14 +21,12 @@ cdef class CompiledTlsConnection(AboveSocket):
     cdef public object tls  # a ClientTls
     cdef public double deadline
     cdef long odd
-    cdef bint offers  # the next receive has room for much
 
     cdef int open(self) except -1
     cdef int handshake(self) noexcept
     cdef int decrypt(self, char *into, Py_ssize_t room) noexcept
     cdef Py_ssize_t written(self) noexcept
     cdef bytes take_written(self)
-    cdef int offer(self, bint much) except -1
     cdef bint read_record(self) except -1
     cdef bint read_records(self) except -1
     cdef int next_data(self, char *into, Py_ssize_t room) except? -2

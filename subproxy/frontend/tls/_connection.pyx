@@ -8,17 +8,15 @@ Nothing of its own is kept between two calls but what came while it was paused.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdlib cimport free
 
 from subproxy.frontend.tls._above_socket cimport (
     HALF_CLOSED, HANDSHAKE, LINGERING, OPEN, OVER, AboveSocket,
 )
-from subproxy.frontend.tls._libssl cimport Context, Output, output
+from subproxy.frontend.tls._libssl cimport Context, Output, lend_output, output, take_output
 from subproxy.frontend.tls._openssl cimport (
     TLS1_3_VERSION, WANT_READ, ZERO_RETURN, OpensslContext, reason,
 )
 from subproxy.reactor._receive cimport Receiver
-from subproxy.reactor._stream cimport Stream
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, ISSLTransport
 from twisted.internet.protocol import connectionDone
@@ -35,9 +33,6 @@ cdef enum:
     READS = 2  # of the feed for one record: its head, and its content
     UNLIMITED = 1 << 30
     MUCH = 8192  # bytes above which what is written is encrypted where it is sent from
-    MORE = 64  # bytes of a record at most beside its plain text
-    WAITING = 1024  # bytes that the library may have to say besides
-    FULL = 16384  # bytes of a receive behind which more is expected
     OFFERED = 114688  # bytes that are then received at once
 
 if _reference.ROOM != ROOM:
@@ -55,6 +50,7 @@ cdef class CompiledTlsConnection(AboveSocket):
 
     def __cinit__(self):
         self.ssl = NULL
+        self.much = OFFERED
 
     def __dealloc__(self):
         if self.ssl != NULL:
@@ -77,25 +73,8 @@ cdef class CompiledTlsConnection(AboveSocket):
         """The ClientHello is about to come."""
         self.stand_on(transport)
 
-    cdef int received(self, char *data, Py_ssize_t size) except -1:
-        if AboveSocket.received(self, data, size) and (size >= FULL or self.offers):
-            self.offer(size >= FULL)
-        return 0
-
     cdef object clock_of_turns(self):
         return self.listener.clock
-
-    cdef int offer(self, bint much) except -1:
-        """Of a client that says much more is received at once; only if that is asked for now, so
-        that no room waits for what may never come."""
-        cdef Stream stream = self.stream
-        if stream is not None:
-            self.offers = much and not self.paused and not stream.armed and self.stage == OPEN
-            if self.offers:
-                stream.offer(PyBytes_FromStringAndSize(NULL, OFFERED), 0, OFFERED)
-            else:
-                stream.offer(None, 0, 0)
-        return 0
 
     def readConnectionLost(self):
         """The client's FIN."""
@@ -293,12 +272,7 @@ cdef class CompiledTlsConnection(AboveSocket):
         """Let the socket have what the library has written."""
         if self.written() == 0:
             return 0
-        data = self.take_written()
-        if self.stream is not None:
-            self.stream.cwrite(data)
-        else:
-            self.transport.write(data)
-        return 0
+        return self.pass_down(self.take_written())
 
     # ITransport: what speaks HTTP writes, or listens no more.
 
@@ -325,35 +299,17 @@ cdef class CompiledTlsConnection(AboveSocket):
 
     cdef int write_much(self, const char *at, Py_ssize_t left) except -1:
         """Likewise, without a copy of what was encrypted."""
-        cdef Output before, after
-        cdef Py_ssize_t room = left + (left // ROOM + 1) * MORE + WAITING
+        cdef Output before
         cdef int n = 1
-        cdef list made = [PyBytes_FromStringAndSize(NULL, room)]
+        cdef list made
         self.flush()
-        before = output
-        output.data = PyBytes_AS_STRING(made[0])
-        output.room = room
-        output.lent = True
+        made = lend_output(left, &before)
         while left and n > 0:
             n = self.lib.SSL_write(self.ssl, at, <int>min(left, AT_ONCE))
             at += n
             left -= n
-        after = output
-        output.data, output.room, output.size, output.lent = before.data, before.room, 0, False
-        if not after.lent:
-            # Records are shorter, or longer, than others: a client may want that (RFC 6066 section 4).
-            try:
-                made[0] = PyBytes_FromStringAndSize(after.data, after.size)
-            finally:
-                free(after.data)
-        if n <= 0:
-            return self.broke()
-        trim_last(made, after.size)
-        if self.stream is not None:
-            self.stream.cwrite(take_only(made))
-        else:
-            self.transport.write(take_only(made))
-        return 0
+        data = take_output(made, before)
+        return self.pass_down(data) if n > 0 else self.broke()
 
     cdef int close_notify(self) except -1:
         """Say that nothing more is sent."""
@@ -381,14 +337,6 @@ cdef class CompiledTlsConnection(AboveSocket):
         """Close at once, with a reset."""
         self.stage = OVER
         self.transport.abortConnection()
-
-    # Who makes more, and who takes it.
-
-    def pauseProducing(self):
-        """See C{AboveSocket}."""
-        if self.offers:
-            self.offer(False)
-        AboveSocket.pauseProducing(self)
 
     # What the socket's transport knows.
 

@@ -70,6 +70,9 @@ cdef Libssl lib
 cdef Rest rest
 cdef Output output
 
+cdef list lend_output(Py_ssize_t size, Output *before)
+cdef bytes take_output(list made, Output before)
+
 cdef class Context(OpensslContext):
     cdef int make(
         self, void *method, long oldest, long modes, uint64_t options, size_t tickets

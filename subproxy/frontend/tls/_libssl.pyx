@@ -7,7 +7,7 @@ and a BIO that reads where the bytes lie and writes into one place. One thread c
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from subproxy.frontend.tls._openssl cimport TLS1_3_VERSION, Feed, Libssl, OpensslContext, u8
@@ -29,7 +29,14 @@ cdef extern from "time.h" nogil:
     int clock_gettime(int, timespec *)
     int CLOCK_MONOTONIC
 
+cdef extern from "../../reactor/gather.h":
+    object take_only(list)
+    int trim_last(list, Py_ssize_t) except -1
+
 cdef enum:
+    RECORD = 16384  # bytes of plain text in one
+    OVERHEAD = 64  # bytes of a record at most beside its plain text
+    WAITING = 1024  # bytes that the library may have to say besides
     TLS1_2_VERSION = 0x0303
     CTRL_MODE = 33
     CTRL_SET_SESS_CACHE_MODE = 44
@@ -172,6 +179,32 @@ cdef int write_output(void *bio, const char *data, int size) noexcept:
     memcpy(output.data + output.size, data, size)
     output.size = wanted
     return size
+
+
+cdef list lend_output(Py_ssize_t size, Output *before):
+    """Have what becomes of C{size} bytes written where it is to be sent from, without a copy. What was
+    written before is sent already; C{take_output} ends it."""
+    cdef Py_ssize_t room = size + (size // RECORD + 1) * OVERHEAD + WAITING
+    cdef list made = [PyBytes_FromStringAndSize(NULL, room)]
+    before[0] = output
+    output.data = PyBytes_AS_STRING(made[0])
+    output.room = room
+    output.lent = True
+    return made
+
+
+cdef bytes take_output(list made, Output before):
+    """What was written since C{lend_output}."""
+    cdef Output after = output
+    output.data, output.room, output.size, output.lent = before.data, before.room, 0, False
+    if not after.lent:
+        # Records are shorter, or longer, than others: a client may want that (RFC 6066 section 4).
+        try:
+            made[0] = PyBytes_FromStringAndSize(after.data, after.size)
+        finally:
+            free(after.data)
+    trim_last(made, after.size)
+    return take_only(made)
 
 
 cdef long control(void *bio, int command, long number, void *pointer) noexcept:
