@@ -71,18 +71,6 @@ class HostBodiesCase(SynchronousTestCase):
             self.rig.pump()
         return found
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """What became of the tokens of who asks."""
-        return dict(self.two.host_factory.context.tokens.counts)
-
-    @property
-    def carriers(self) -> list[Any]:
-        """The data connections, as who asks has them."""
-        connections: set[Any] = self.two.host_factory.subscriptions
-        found = (each.data for each in connections)
-        return [each for each in found if each is not None]
-
     def pool(self, host: MemoryHost | None = None) -> peer_data_pool.PeerDataPool:
         """Those of who serves."""
         (peer,) = (host or self.one).links._asking
@@ -95,11 +83,11 @@ class HostDownloadTests(HostBodiesCase):
         """It goes over a connection of its own, with its trailers behind it."""
         exchange, sink, number = self.ask()
         self.begin(number)
-        self.assertEqual({"issued": 1, "claimed": 1}, self.counts)
+        self.assertEqual({"issued": 1, "claimed": 1}, self.two.counts)
         self.say(number)
         self.take(exchange, sink)
         self.assertEqual((BODY, True), (sink.body, sink.complete))
-        self.assertEqual([1], [each.count for each in self.carriers])
+        self.assertEqual([1], [each.count for each in self.two.carriers])
         self.assertEqual(0, self.pool().unfinished)
 
     def test_one_after_the_other(self) -> None:
@@ -110,9 +98,9 @@ class HostDownloadTests(HostBodiesCase):
             self.say(number)
             self.take(exchange, sink)
             self.assertEqual((BODY, True), (sink.body, sink.complete))
-        self.assertEqual([3], [each.count for each in self.carriers])
+        self.assertEqual([3], [each.count for each in self.two.carriers])
         self.rig.let_pass(IDLE_TIME + 1)
-        self.assertEqual([], self.carriers)
+        self.assertEqual([], self.two.carriers)
 
     def test_a_small_one(self) -> None:
         """Of fewer bytes it goes in frames."""
@@ -122,7 +110,7 @@ class HostDownloadTests(HostBodiesCase):
         self.say(number, BODY[:60_000])
         self.take(exchange, sink)
         self.assertEqual((BODY[:60_000], True), (sink.body, sink.complete))
-        self.assertEqual({}, self.counts)
+        self.assertEqual({}, self.two.counts)
 
     def test_of_unknown_length(self) -> None:
         """That its guest sends it over a data connection says that it is large."""
@@ -137,11 +125,11 @@ class HostDownloadTests(HostBodiesCase):
         guest.wire.end_body(request.exchange, [], {b"length": len(BODY)})
         guest.pump()
         self.rig.pump()
-        self.assertEqual({"issued": 1, "claimed": 1}, self.counts)
+        self.assertEqual({"issued": 1, "claimed": 1}, self.two.counts)
         self.take(exchange, sink)
         self.assertEqual((BODY, True), (sink.body, sink.complete))
         # Nothing can follow on it.
-        self.assertEqual([], self.carriers)
+        self.assertEqual([], self.two.carriers)
         self.assertEqual(0, self.one.links._asking[0].under_way)
 
     def test_others_pass(self) -> None:
@@ -187,7 +175,7 @@ class HostDownloadTests(HostBodiesCase):
         begun = [self.ask() for _ in range(3)]
         for _, _, number in begun:
             self.begin(number)
-        self.assertEqual(1, self.counts["claimed"])
+        self.assertEqual(1, self.two.counts["claimed"])
         for exchange, sink, number in begun:
             self.say(number)
             self.take(exchange, sink)
@@ -209,7 +197,7 @@ class HostDownloadTests(HostBodiesCase):
         exchange, sink, number = self.ask()
         self.begin(number)
         self.say(number, BODY[:100_000], ends=False)
-        (carrier,) = self.carriers
+        (carrier,) = self.two.carriers
         carrier.transport.abortConnection()
         self.rig.pump()
         self.assertFalse(sink.complete)
@@ -229,7 +217,7 @@ class HostDownloadTests(HostBodiesCase):
         exchange.cancel(ClientGone())
         self.rig.pump()
         self.assertEqual(1, len(self.guest.take(m.Abort)))
-        self.assertEqual([], self.carriers)
+        self.assertEqual([], self.two.carriers)
 
     def test_the_guest_breaks_off(self) -> None:
         """The client sees that it is not whole."""
@@ -240,7 +228,7 @@ class HostDownloadTests(HostBodiesCase):
         self.rig.pump()
         self.assertFalse(sink.complete)
         self.assertIsInstance(sink.error, GuestFailure)
-        self.assertEqual([], self.carriers)
+        self.assertEqual([], self.two.carriers)
 
     def test_what_was_sent_comes(self) -> None:
         """A process is not idle before the other host has said that a body came."""
@@ -279,7 +267,7 @@ class StrangersTests(HostBodiesCase):
         stranger.claim(tokens.promises[token].exchange, token, user)
         self.rig.pump()
         self.assertEqual(["unclaimed"], user.heard)
-        self.assertEqual(1, self.counts["foreign"])
+        self.assertEqual(1, self.two.counts["foreign"])
         self.rig.let_pass(2.5)
         self.say(number)
         self.take(exchange, sink)
@@ -292,7 +280,7 @@ class StrangersTests(HostBodiesCase):
         assert connection is not None
         connection.claim(1, b"x" * 16, user)
         self.rig.pump()
-        self.assertEqual((["unclaimed"], 1), (user.heard, self.counts["unknown"]))
+        self.assertEqual((["unclaimed"], 1), (user.heard, self.two.counts["unknown"]))
 
 
 class HostUploadTests(HostBodiesCase):
@@ -316,9 +304,9 @@ class HostUploadTests(HostBodiesCase):
         """It comes over a connection of its own, as fast as the guest takes it."""
         exchange, sink, number = self.put()
         self.assertFalse(sink.paused)
-        self.assertEqual({"issued": 1, "claimed": 1}, self.counts)
+        self.assertEqual({"issued": 1, "claimed": 1}, self.two.counts)
         self.finish(exchange, sink, number)
-        self.assertEqual([1], [each.count for each in self.carriers])
+        self.assertEqual([1], [each.count for each in self.two.carriers])
 
     def test_one_after_the_other(self) -> None:
         """The next one comes over the same connection; and an answer goes over it."""
@@ -329,18 +317,18 @@ class HostUploadTests(HostBodiesCase):
         self.say(number)
         self.take(exchange, sink)
         self.assertEqual((BODY, True), (sink.body, sink.complete))
-        self.assertEqual([3], [each.count for each in self.carriers])
+        self.assertEqual([3], [each.count for each in self.two.carriers])
 
     def test_expect(self) -> None:
         """The client is asked for it when the guest wants it, not before."""
         exchange, sink, number = self.put(expect=True)
         self.assertTrue(sink.paused)
-        self.assertEqual([], self.carriers)
+        self.assertEqual([], self.two.carriers)
         self.guest.wire.consumed(number, 0)
         self.rig.pump()
         self.assertFalse(sink.paused)
         self.finish(exchange, sink, number)
-        self.assertEqual(1, self.counts["claimed"])
+        self.assertEqual(1, self.two.counts["claimed"])
 
     def test_asked_for_late(self) -> None:
         """When the token is no good any more, it comes in frames."""
@@ -351,7 +339,7 @@ class HostUploadTests(HostBodiesCase):
         self.rig.pump()
         self.assertFalse(sink.paused)
         self.finish(exchange, sink, number)
-        self.assertEqual(1, self.counts["late"])
+        self.assertEqual(1, self.two.counts["late"])
 
     def test_nobody_is_reached(self) -> None:
         """Then it is asked for in frames."""
@@ -370,7 +358,7 @@ class HostUploadTests(HostBodiesCase):
         self.guest.wire.send(m.Response(number, 413, [], {}, b"too much"))
         self.rig.pump()
         self.assertEqual((413, b"too much"), (sink.head.status, sink.body))
-        self.assertEqual([], self.carriers)
+        self.assertEqual([], self.two.carriers)
         self.assertEqual(0, self.one.links._asking[0].under_way)
 
     def test_the_client_leaves(self) -> None:
@@ -383,14 +371,14 @@ class HostUploadTests(HostBodiesCase):
         self.assertEqual(BODY[:1000], self.came(number))
         self.assertEqual([], self.guest.take(m.End))
         self.assertEqual(1, len(self.guest.take(m.Abort)))
-        self.assertEqual([], self.carriers)
+        self.assertEqual([], self.two.carriers)
 
     def test_its_connection_breaks(self) -> None:
         """Likewise, and the client gets an error."""
         exchange, sink, _ = self.put()
         exchange.request_data(BODY[:1000])
         self.rig.pump()
-        (carrier,) = self.carriers
+        (carrier,) = self.two.carriers
         carrier.transport.abortConnection()
         self.rig.pump()
         self.assertEqual([], self.guest.take(m.End))
@@ -440,4 +428,4 @@ class NotOfferedTests(HostBodiesCase):
         self.begin(number)
         self.say(number)
         self.take(exchange, sink)
-        self.assertEqual((BODY, True, {}), (sink.body, sink.complete, self.counts))
+        self.assertEqual((BODY, True, {}), (sink.body, sink.complete, self.two.counts))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -61,16 +60,6 @@ class HostTunnelTests(SynchronousTestCase):
                 self.rig.pump()
         return found
 
-    @property
-    def counts(self) -> dict[str, int]:
-        return dict(self.two.host_factory.context.tokens.counts)
-
-    @property
-    def carriers(self) -> list[Any]:
-        connections: set[Any] = self.two.host_factory.subscriptions
-        found = (each.data for each in connections)
-        return [each for each in found if each is not None]
-
     def end(self, guest_first: bool) -> None:
         """Both halves end; then nothing of it is left."""
         ends: list[Callable[[], None]] = [
@@ -85,7 +74,7 @@ class HostTunnelTests(SynchronousTestCase):
         self.assertEqual(1, len(self.guest.take(m.End)))
         self.assertEqual((True, ExchangeState.DONE), (self.sink.complete, self.exchange.state))
         self.assertEqual(0, self.one.links._asking[0].under_way)
-        self.assertEqual([], self.carriers)
+        self.assertEqual([], self.two.carriers)
 
     def test_little(self) -> None:
         """It stays in frames; and either half may end first."""
@@ -93,7 +82,7 @@ class HostTunnelTests(SynchronousTestCase):
             self.down()
             self.assertEqual(PIECE, self.up())
             self.end(guest_first)
-            self.assertEqual({}, self.counts)
+            self.assertEqual({}, self.two.counts)
             if guest_first:
                 self.setUp()
 
@@ -101,8 +90,8 @@ class HostTunnelTests(SynchronousTestCase):
         """It moves, when much has come from the guest: no byte is lost, nor twice there."""
         for guest_first in (True, False):
             self.down(MANY)
-            self.assertEqual({"issued": 1, "claimed": 1}, self.counts)
-            self.assertEqual(1, len(self.carriers))
+            self.assertEqual({"issued": 1, "claimed": 1}, self.two.counts)
+            self.assertEqual(1, len(self.two.carriers))
             self.assertEqual(PIECE * 3, self.up(3))
             self.down(3)
             self.assertEqual(PIECE * (MANY + 3), self.sink.body)
@@ -113,7 +102,7 @@ class HostTunnelTests(SynchronousTestCase):
     def test_much_from_the_client(self) -> None:
         """Likewise the other way."""
         self.assertEqual(PIECE * MANY, self.up(MANY))
-        self.assertEqual({"issued": 1, "claimed": 1}, self.counts)
+        self.assertEqual({"issued": 1, "claimed": 1}, self.two.counts)
         self.assertEqual(PIECE * 3, self.up(3))
         self.down(3)
         self.end(True)
@@ -129,7 +118,7 @@ class HostTunnelTests(SynchronousTestCase):
         self.exchange.request_end([])
         self.rig.pump()
         self.assertTrue(self.sink.complete)
-        self.assertEqual([], self.carriers)
+        self.assertEqual([], self.two.carriers)
 
     def test_nobody_is_reached(self) -> None:
         """It stays in frames."""
@@ -144,7 +133,7 @@ class HostTunnelTests(SynchronousTestCase):
     def test_its_connection_breaks(self) -> None:
         """Then it is broken, for both."""
         self.down(MANY)
-        (carrier,) = self.carriers
+        (carrier,) = self.two.carriers
         carrier.transport.abortConnection()
         self.rig.pump()
         self.assertIsInstance(self.sink.error, GuestFailure)
@@ -156,7 +145,7 @@ class HostTunnelTests(SynchronousTestCase):
         self.exchange.cancel(ClientGone())
         self.rig.pump()
         self.assertEqual(1, len(self.guest.take(m.Abort)))
-        self.assertEqual([], self.carriers)
+        self.assertEqual([], self.two.carriers)
         self.assertEqual(0, self.one.links._asking[0].under_way)
 
     def test_the_host_dies(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import socket
 import threading
+from collections import Counter
+from collections.abc import Callable
 
 from tests.integration.bodies_app import content
 from tests.integration.bodies_case import MB, BodiesTestCase, digest
@@ -82,6 +85,35 @@ class BodiesStorm(BodiesTestCase):
             return "broken"
         self.assertEqual(said.decode(), digest(body), "a truncation in silence")
         return "whole"
+
+    def storms_until(
+        self,
+        enough: Callable[[], bool],
+        kill: Callable[[threading.Event], None],
+        count: int,
+        threads: int,
+    ) -> dict[str, int]:
+        """
+        Storms, one behind the other, while somebody is killed again and again: a quick machine is
+        through with one before anybody has been.
+
+        @param kill: does that until the event is set.
+        """
+        stop = threading.Event()
+        killer = threading.Thread(target=kill, args=(stop,))
+        killer.start()
+        outcomes: Counter[str] = Counter()
+        try:
+            for seed in itertools.count(12):
+                outcomes.update(self.storm(count, threads, seed))
+                if enough() or not killer.is_alive():
+                    break
+        finally:
+            stop.set()
+            killer.join()
+        self.assertTrue(enough())
+        self.assertGreater(outcomes["whole"], 0, outcomes)
+        return outcomes
 
     def storm(self, count: int, threads: int, seed: int) -> dict[str, int]:
         outcomes: dict[str, int] = {}

@@ -7,7 +7,6 @@ is the long storm.
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import signal
@@ -48,22 +47,9 @@ class KillTests(BodiesStorm):
             self.setUp()
             proxy, guest = self.start("--hold=5")
             guests = [guest]
-            stop = threading.Event()
-            killer = threading.Thread(target=self.kill, args=(guests, stop))
-            killer.start()
-            try:
-                outcomes = self.storm(KILLS, 8, 12)
-                # A quick machine is through before anybody has been killed.
-                for seed in itertools.count(13):
-                    if len(guests) > 3 or not killer.is_alive():
-                        break
-                    for outcome, count in self.storm(KILLS, 8, seed).items():
-                        outcomes[outcome] = outcomes.get(outcome, 0) + count
-            finally:
-                stop.set()
-                killer.join()
-            self.assertGreater(len(guests), 3)
-            self.assertGreater(outcomes["whole"], 0, outcomes)
+            self.storms_until(
+                lambda g=guests: len(g) > 3, lambda stop, g=guests: self.kill(g, stop), KILLS, 8
+            )
             wait_until(lambda p=proxy: self.sockets(p) <= 24, "connections closed", 20)
             # What is kept for the next bodies, and no more.
             self.assertLessEqual(pipes(proxy), 64 + 4)

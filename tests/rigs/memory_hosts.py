@@ -70,6 +70,18 @@ class MemoryHost(World):
         self.registrar.observer = self.links
         self.listener = self.links.listener()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of the tokens that it made for other hosts."""
+        return dict(self.host_factory.context.tokens.counts)
+
+    @property
+    def carriers(self) -> list[Any]:
+        """The data connections that others have dialled to it."""
+        connections: set[Any] = self.host_factory.subscriptions
+        found = (each.data for each in connections)
+        return [each for each in found if each is not None]
+
 
 class MemoryHosts:
     """
