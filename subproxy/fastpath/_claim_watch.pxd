@@ -23,6 +23,7 @@ cdef class ClaimTable:
     cdef object seconds
     cdef bytes prefix
     cdef dict promises
+    cdef dict lapsing
     cdef object spent
     cdef object counts
     cdef object ends  # a LateEnds

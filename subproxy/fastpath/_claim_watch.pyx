@@ -78,6 +78,7 @@ cdef class ClaimTable:
         self.seconds = clock.seconds
         self.prefix = tokens.prefix
         self.promises = tokens.promises
+        self.lapsing = tokens.lapsing
         self.spent = tokens.spent
         self.counts = tokens.counts
         self.ends = tokens.ends
@@ -106,6 +107,7 @@ cdef class ClaimTable:
     cdef int lapse(self, BodyClaim claim) except -1:
         """It must be claimed in time, from now on."""
         claim.due = <double>self.seconds() + <double>self.tokens.timeout
+        self.lapsing[claim.token] = claim
         if self.tokens.timer is None:
             self.tokens.wait()
         return 0
@@ -125,6 +127,7 @@ cdef class ClaimTable:
 
     cdef int spend(self, BodyClaim claim, str how) except -1:
         del self.promises[claim.token]
+        self.lapsing.pop(claim.token, None)
         self.spent[claim.token] = how
         if len(self.spent) > REMEMBERED:
             self.spent.popitem(last=False)

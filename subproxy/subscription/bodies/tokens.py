@@ -65,6 +65,8 @@ class Tokens(Generic[Carrier]):
 
     @ivar prefix: see above.
     @ivar promises: what the tokens that are out stand for.
+    @ivar lapsing: those of them that must be claimed in time, the one that is due first before all
+        others: all have the same time.
     @ivar spent: what became of those that are no longer good, the last C{REMEMBERED}.
     @ivar timer: looks for those that are due.
     @ivar ends: what guests are told before there is a token more.
@@ -86,6 +88,7 @@ class Tokens(Generic[Carrier]):
         self.prefix = prefix
         self._alone = clock.seconds() + predecessor
         self.promises: dict[bytes, PendingClaim[Carrier]] = {}
+        self.lapsing: dict[bytes, PendingClaim[Carrier]] = {}
         self.spent: OrderedDict[bytes, str] = OrderedDict()
         self.timer: IDelayedCall | None = None  # looks when the oldest is due
         self.ends = LateEnds(clock)
@@ -117,12 +120,15 @@ class Tokens(Generic[Carrier]):
 
     def lapse(self, promise: PendingClaim[Carrier]) -> None:
         """The token of C{promise} must be claimed in time, from now on, unless it was."""
+        if promise.token not in self.promises:
+            return
         promise.due = self._clock.seconds() + self.timeout
+        self.lapsing[promise.token] = promise
         if self.timer is None:
             self.wait()
 
     def wait(self) -> None:
-        """Look when the token that was issued just now, the only one, is due."""
+        """Look when the token that lapses from now on, the only one, is due."""
         self.timer = self._clock.callLater(self.timeout, self._look)
 
     def claim(self, identity: str, exchange: int, token: bytes) -> PendingClaim[Carrier] | str:
@@ -151,17 +157,15 @@ class Tokens(Generic[Carrier]):
         self._spend(promise, "void")
 
     def _look(self) -> None:
-        """Find those that are due."""
+        """Find those that are due, oldest first."""
         self.timer = None
         now = self._clock.seconds()
-        soonest = NEVER
-        for promise in list(self.promises.values()):
+        for promise in self.lapsing.values():
             if promise.due > now:
-                soonest = min(soonest, promise.due)
-            elif promise.timer is None:
+                self.timer = self._clock.callLater(promise.due - now, self._look)
+                break
+            if promise.timer is None:
                 self._overdue(promise)
-        if soonest != NEVER:
-            self.timer = self._clock.callLater(soonest - now, self._look)
 
     def _overdue(self, promise: PendingClaim[Carrier]) -> None:
         """If it was this process that stood still, a claim may be here: look once more."""
@@ -174,6 +178,7 @@ class Tokens(Generic[Carrier]):
     def _spend(self, promise: PendingClaim[Carrier], how: str) -> None:
         if self.promises.pop(promise.token, None) is None:
             return
+        self.lapsing.pop(promise.token, None)
         timer, promise.timer = promise.timer, None
         if timer is not None and timer.active():
             timer.cancel()

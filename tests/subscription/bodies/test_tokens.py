@@ -16,11 +16,11 @@ class TokensTests(SynchronousTestCase):
         self.tokens = Tokens(self.clock, 2.0)
         self.expired = 0
 
-    def issue(self, identity: str = "vm", exchange: int = 1) -> PendingClaim:
+    def issue(self, identity: str = "vm", exchange: int = 1, lapses: bool = True) -> PendingClaim:
         def late() -> None:
             self.expired += 1
 
-        return self.tokens.issue(identity, exchange, lambda connection: None, late)
+        return self.tokens.issue(identity, exchange, lambda connection: None, late, lapses)
 
     def test_once(self) -> None:
         """A token is good once; then it is known as used."""
@@ -85,6 +85,23 @@ class TokensTests(SynchronousTestCase):
             self.clock.advance(seconds)
             self.assertEqual(self.expired, expired)
         self.assertEqual((len(self.tokens), self.clock.calls), (0, []))
+
+    def test_lapses_later(self) -> None:
+        """One that went with a request, from when its answer has come; and no more once spent."""
+        ahead = [self.issue(lapses=False) for _ in range(3)]
+        self.clock.advance(60)
+        self.assertEqual((self.clock.calls, self.tokens.lapsing), ([], {}))
+        self.issue()
+        self.clock.advance(1)
+        self.tokens.lapse(ahead[1])
+        self.tokens.void(ahead[2])
+        self.tokens.lapse(ahead[2])
+        self.assertEqual(len(self.tokens.lapsing), 2)
+        for seconds, expired in ((0.9, 0), (0.2, 1), (0.8, 1), (0.2, 2)):
+            self.clock.advance(seconds)
+            self.assertEqual(self.expired, expired)
+        self.assertEqual(self.tokens.claim("vm", 1, ahead[0].token), ahead[0])
+        self.assertEqual((len(self.tokens), self.tokens.lapsing, self.clock.calls), (0, {}, []))
 
     def test_no_two_alike(self) -> None:
         """They are long, and differ."""
