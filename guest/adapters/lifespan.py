@@ -51,8 +51,10 @@ class Lifespan:
 
         @raise LifespanFailed: it says that it can't.
         """
+        told = self._told
+        # Where tasks begin at once it may have started, and told so, before this one waits.
         self._runtime.when_done(self._runtime.start(self._run()), lambda _: None)
-        await self._told
+        await told
         if self._failure is not None:
             raise LifespanFailed(self._failure)
         if self._progress is LifespanState.OVER:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from guest.adapters.lifespan import Lifespan, LifespanFailed
 from guest.asyncio.runtime import asyncio_runtime
+from guest.twisted.runtime import twisted_runtime
 from tests.rigs.asyncio_guest import ToldLoop
 
 
@@ -103,3 +106,36 @@ class LifespanTests(SynchronousTestCase):
         lifespan = self.lifespan(application)
         self.loop.result(lifespan.start())
         self.assertIsNone(lifespan.state)
+
+
+class BegunAtOnceTests(SynchronousTestCase):
+    """Where a task begins at once, within another one too.
+
+    That is so from Python 3.12 on; on Twisted it is in every version.
+    """
+
+    def started(self, *said: str) -> tuple[Lifespan, Deferred[None]]:
+        """The lifespan of an application that says C{said}, and its start."""
+
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            for each in said:
+                await receive()
+                await send({"type": f"lifespan.{each}"})
+
+        lifespan = Lifespan(application, twisted_runtime(Clock()))
+        return lifespan, Deferred.fromCoroutine(lifespan.start())
+
+    def test_usual(self) -> None:
+        lifespan, start = self.started("startup.complete", "shutdown.complete")
+        self.successResultOf(start)
+        self.assertEqual(lifespan.state, {})
+        self.successResultOf(Deferred.fromCoroutine(lifespan.stop(10)))
+
+    def test_it_has_none(self) -> None:
+        lifespan, start = self.started()
+        self.successResultOf(start)
+        self.assertIsNone(lifespan.state)
+
+    def test_it_can_not_start(self) -> None:
+        _, start = self.started("startup.failed")
+        self.failureResultOf(start, LifespanFailed)
