@@ -8,12 +8,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from subproxy.core.http.fields import MAX_LENGTH
-from subproxy.fastpath._answer_channel import written_chunk
-from subproxy.fastpath.subscription_protocol import FastSubscriptionProtocol
+from subproxy.fastpath.install import unavailable
 from subproxy.frontend.http1.response_writer import chunk_head
 from subproxy.wire import messages as m
 from subproxy.wire.limits import Limits as WireLimits
-from tests.rigs.conversation_case import GET, ConversationCase, need_fastpath
+from tests.rigs.conversation_case import GET, ConversationCase
 from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Differ, Pair, Side, response
 
@@ -46,8 +45,7 @@ STEPS = st.one_of(
 )
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 def numbers(side: Side, number: int) -> dict[str, object]:
@@ -181,6 +179,8 @@ class AnswerStreamTests(ConversationCase):
     def test_what_is_not_plain_is_given_to_python_at_once(self) -> None:
         """Frame by frame it costs the proxy twice as much, while a guest need not send more."""
         calls: list[int] = []
+        from subproxy.fastpath.subscription_protocol import FastSubscriptionProtocol
+
         received = FastSubscriptionProtocol.frames_received
 
         def counted(protocol: FastSubscriptionProtocol, data: bytes) -> None:
@@ -217,4 +217,6 @@ class AnswerStreamTests(ConversationCase):
 
     @given(st.binary(min_size=1, max_size=70_000))
     def test_chunks(self, data: bytes) -> None:
+        from subproxy.fastpath._answer_channel import written_chunk
+
         self.assertEqual(written_chunk(data), chunk_head(len(data)) + data + b"\r\n")

@@ -6,17 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from subproxy.wire.errors import WireError
 from subproxy.wire.frames import FrameDecoder, decode
-from tests.rigs.conversation_case import need_fastpath
 
 NUMBERS = st.integers(1, 10**9)
 TOKENS = st.binary(min_size=16, max_size=16)
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 def spoilt(frame: bytes, at: int, byte: int) -> bytes:

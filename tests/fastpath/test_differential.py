@@ -8,6 +8,7 @@ import json
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from subproxy.fastpath.install import unavailable
 from subproxy.frontend.http2.frames import PREFACE
 from subproxy.frontend.limits import HttpLimits
 from subproxy.telemetry.close_reason import CloseReason
@@ -15,13 +16,11 @@ from subproxy.telemetry.log_format import FORMATS
 from subproxy.wire import messages as m
 from tests.fuzz.fastpath_target import one_input
 from tests.rigs import fastpath_inputs as inputs
-from tests.rigs.conversation_case import CORPUS, GET, POST, ConversationCase, need_fastpath
+from tests.rigs.conversation_case import CORPUS, GET, POST, ConversationCase
 from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Pair, response
 
-
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class ConversationTests(ConversationCase):

@@ -9,15 +9,14 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
+from subproxy.fastpath.install import unavailable
 from subproxy.frontend.limits import HttpLimits
 from subproxy.wire import messages as m
-from tests.rigs.conversation_case import GET, POST, ConversationCase, need_fastpath
+from tests.rigs.conversation_case import GET, POST, ConversationCase
 from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Pair, response
 
-
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class GuestConversationTests(ConversationCase):

@@ -10,7 +10,8 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.rigs.conversation_case import POST, need_fastpath
+from subproxy.fastpath.install import unavailable
+from tests.rigs.conversation_case import POST
 from tests.rigs.fastpath_rig import Side
 
 MANY = 8
@@ -20,8 +21,7 @@ CAME = 14000
 """Of them, what has come: so much that there is room for the whole."""
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class GatheredMemoryTests(SynchronousTestCase):

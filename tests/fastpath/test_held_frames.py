@@ -9,10 +9,10 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from subproxy.wire.connection import WireConnection, limits_info
 from subproxy.wire.states import Role
-from tests.rigs.conversation_case import need_fastpath
 from tests.rigs.fastpath_rig import Side
 
 GET = b"GET / HTTP/1.1\r\nHost: c.example\r\n\r\n"
@@ -21,8 +21,7 @@ BUFFER = 16384
 """Bytes of a buffer of the reactor's."""
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class HeldFrameTests(SynchronousTestCase):

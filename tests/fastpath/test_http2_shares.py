@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from subproxy.fastpath._context import HTTP2_BUDGET
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
@@ -201,6 +200,8 @@ class BudgetTests(SynchronousTestCase):
     def test_all_together(self) -> None:
         """However many clients there are, a turn deals with as many frames as its budget allows,
         and one of each that is new."""
+        from subproxy.fastpath._context import HTTP2_BUDGET
+
         side = Side(True)
         self.addCleanup(side.log.close)
         spent, handled = 0.0, 0

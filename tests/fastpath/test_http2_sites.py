@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from tests.fastpath.test_http2_differential import Http2Side
-from tests.rigs.conversation_case import need_fastpath
 from tests.rigs.http2_client import GET, POST, Headers
 
-
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class Http2SitesTests(SynchronousTestCase):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.fastpath.install import install, unavailable
-from subproxy.fastpath.subscription_protocol import FastSubscriptionProtocol
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.http1.protocol import Http1Protocol
 from subproxy.frontend.limits import HttpLimits
@@ -15,11 +14,11 @@ from tests.rigs.world import World
 
 
 class InstallTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        if unavailable() is not None:
-            raise SkipTest("not compiled")
+    skip = unavailable()
 
     def test_both_sides_have_it(self) -> None:
+        from subproxy.fastpath.subscription_protocol import FastSubscriptionProtocol
+
         world = World()
         http = FastHttp1Factory(world.dispatcher, clock=world.clock)
         self.assertIsInstance(http.buildProtocol(None), Http1Protocol)

@@ -7,11 +7,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from subproxy.wire.frames import decode
 from subproxy.wire.limits import Limits
 from tests.rigs import fastpath_inputs as inputs
-from tests.rigs.conversation_case import ConversationCase, need_fastpath
+from tests.rigs.conversation_case import ConversationCase
 from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import response
 from tests.rigs.peer_rig import AskedPair
@@ -20,8 +21,7 @@ HOST = (b"Host", b"a.example")
 INFO = {b"client": b"192.0.2.7", b"scheme": b"http", b"version": b"1.1", b"id": b"r-1"}
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 def request(number: int, body: Any = b"", **changes: Any) -> bytes:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from subproxy.core.balancing.balancer import RoundRobin
 from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.http.forwarded import Trust
+from subproxy.fastpath.install import unavailable
 from subproxy.frontend.limits import HttpLimits
 from subproxy.wire import messages as m
 from subproxy.wire.frames import decode
-from tests.rigs.conversation_case import GET, ConversationCase, need_fastpath
+from tests.rigs.conversation_case import GET, ConversationCase
 from tests.rigs.fastpath_rig import response
 
-
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class Counting(RoundRobin):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from random import Random
-from unittest import SkipTest
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,10 +32,7 @@ members = st.builds(
 )
 
 
-def setUpModule() -> None:
-    reason = unavailable()
-    if reason is not None:
-        raise SkipTest(f"no compiled path: {reason}")
+skip = unavailable()
 
 
 class ChoiceTests(SynchronousTestCase):

@@ -7,17 +7,16 @@ import re
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from subproxy.fastpath.install import unavailable
 from subproxy.frontend.limits import HttpLimits
 from subproxy.wire import messages as m
 from subproxy.wire.frames import decode
 from tests.rigs import fastpath_inputs as inputs
-from tests.rigs.conversation_case import ConversationCase, need_fastpath
+from tests.rigs.conversation_case import ConversationCase
 from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Pair, response
 
-
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 def get(target: bytes = b"/", host: bytes = b"a.example", *fields: bytes) -> bytes:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from subproxy.core.access.policy import Policy, Quotas
 from subproxy.core.http.trace_context import TraceContext
+from subproxy.fastpath.install import unavailable
 from subproxy.subscription.bodies import tokens
 from subproxy.wire import messages as m
 from tests.fastpath.test_traces import PARENT, Numbered
-from tests.rigs.conversation_case import GET, ConversationCase, need_fastpath
+from tests.rigs.conversation_case import GET, ConversationCase
 from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Pair, response
 
@@ -87,8 +88,7 @@ ANSWERS = st.lists(
 BETWEEN = st.sampled_from(["", "", "", "bytes", "half close", "lose", "stall guest", "wait"])
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 def handshake(fields: Any = PLAIN, method: bytes = b"GET", target: bytes = b"/chat") -> bytes:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 
 from subproxy.core.exchange import ExchangeState
+from subproxy.fastpath.install import unavailable
 from subproxy.frontend.limits import HttpLimits
 from subproxy.subscription.bodies import tokens
 from subproxy.subscription.tunnel_request import SMALL
@@ -18,7 +19,7 @@ from subproxy.wire import messages as m
 from subproxy.wire.limits import BODY_CHUNK
 from subproxy.wire.limits import Limits as WireLimits
 from subproxy.wire.states import Half, Tunnel
-from tests.rigs.conversation_case import GET, ConversationCase, need_fastpath
+from tests.rigs.conversation_case import GET, ConversationCase
 from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Differ, GuestTransport, Pair, Side, response
 
@@ -83,8 +84,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 def numbers(side: Side, number: int) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.fastpath.install import unavailable
 from subproxy.fastpath.twins import TWINS
 from tests.rigs.paths import ROOT
 
@@ -35,6 +36,8 @@ def python(name: str) -> Any:
 
 
 class TwinTests(SynchronousTestCase):
+    skip = unavailable()
+
     def test_all_of_it_is_there(self) -> None:
         """The functions and classes of both sides, and the tests that compare them."""
         for rule, twin in TWINS.items():

@@ -10,9 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.balancing.admission import AdmissionLimits
 from subproxy.core.balancing.member import MemberEvent
+from subproxy.fastpath.install import unavailable
 from subproxy.frontend.limits import HttpLimits
 from subproxy.wire import messages as m
-from tests.rigs.conversation_case import GET, POST, need_fastpath
+from tests.rigs.conversation_case import GET, POST
 from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import response
 from tests.rigs.queue_rig import LIMITS, QueuePair
@@ -55,8 +56,7 @@ steps = st.one_of(
 )
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 def play(pair: QueuePair, what: str, first: object, second: object) -> None:

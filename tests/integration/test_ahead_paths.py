@@ -11,16 +11,14 @@ import contextlib
 import socket
 from collections.abc import Callable
 
+from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from subproxy.wire.info import token_ahead
 from tests.integration import test_body_paths as paths
 from tests.integration.body_guest import DataLine
 from tests.integration.test_body_paths import BODY, GET, HALF, PUT, SIZE
-from tests.rigs.conversation_case import need_fastpath
 
-
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class AheadPlay(paths.Play):

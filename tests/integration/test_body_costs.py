@@ -12,16 +12,15 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from tests.integration.harness import Process, World, wait_until
 from tests.integration.test_body_paths import BODY, GET, SIZE, Play
-from tests.rigs.conversation_case import need_fastpath
 
 BODIES = 40
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class BodyCostTests(SynchronousTestCase):

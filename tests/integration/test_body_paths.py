@@ -17,10 +17,10 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from tests.integration.body_guest import DataLine, ScriptedGuest
 from tests.integration.harness import World, wait_until
-from tests.rigs.conversation_case import need_fastpath
 
 SIZE = 120_000
 HALF = SIZE // 2
@@ -34,8 +34,7 @@ CHANGES = (
 )
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class Play:

@@ -12,17 +12,16 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from tests.integration.body_guest import DataLine, ScriptedGuest
 from tests.integration.gathered_case import BUFFER, CONTENT, MOST, GatheredCase
 from tests.integration.harness import World
-from tests.rigs.conversation_case import need_fastpath
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n"
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class GatheredAnswerTests(GatheredCase):

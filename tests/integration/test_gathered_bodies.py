@@ -10,17 +10,16 @@ from __future__ import annotations
 import random
 import socket
 
+from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from tests.integration.gathered_case import BUFFER, CONTENT, MOST, GatheredCase
-from tests.rigs.conversation_case import need_fastpath
 
 PUT = b"PUT /up HTTP/1.1\r\nHost: a.example\r\nContent-Length: %d\r\n\r\n"
 SWEEP = 1.2
 """Seconds after which a body that has not come is looked after by Python."""
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class GatheredBodyTests(GatheredCase):

@@ -7,9 +7,9 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.fastpath.install import unavailable
 from tests.integration.harness import Process, wait_until
 from tests.integration.host import Host
-from tests.rigs.conversation_case import need_fastpath
 from tests.rigs.tls_rig import Authority
 
 REQUESTS = 300
@@ -17,8 +17,7 @@ CALLS = "dataReceived,emptied"
 """Of functions that would be called for each request: something came; nothing is under way."""
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class CountedHost(Host):

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from unittest import SkipTest
-
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.fastpath.install import unavailable
 from tests.rigs.fastpath_rig import Pair
 from tests.rigs.paths import ROOT
 
 CORPUS = ROOT / "tests" / "corpus"
 GET = b"GET /x?y=1 HTTP/1.1\r\nHost: a.example\r\nUser-Agent: curl\r\nAccept: */*\r\n\r\n"
 POST = b"POST /p HTTP/1.1\r\nHost: a.example\r\nContent-Length: %d\r\n\r\n"
-
-
-def need_fastpath() -> None:
-    """Skip where nothing is compiled."""
-    reason = unavailable()
-    if reason is not None:
-        raise SkipTest(f"no compiled path: {reason}")
 
 
 class ConversationCase(SynchronousTestCase):

@@ -25,6 +25,7 @@ from subproxy.core.http.request_id import RequestIds
 from subproxy.core.sites.site import Site
 from subproxy.core.sites.site_table import SiteTable
 from subproxy.fastpath.http1_factory import FastHttp1Factory
+from subproxy.fastpath.install import unavailable
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import HttpLimits
 from subproxy.subscription.registrar import TLS_NAMES
@@ -87,6 +88,7 @@ class Side:
         self.world.registrar.tells_tls = TLS_NAMES
         self.log = AccessLog("/dev/null", style, clock, clock.seconds)
         self.counters = Counters()
+        fast = fast and unavailable() is None
         self.factory = (FastHttp1Factory if fast else Http1Factory)(
             self.world.dispatcher,
             limits,

@@ -41,6 +41,28 @@ def _ec() -> Any:
     return ec.generate_private_key(ec.SECP256R1())
 
 
+def identified(builder: Any, key: Any, issuer: Any, vouches: bool) -> Any:
+    """C{builder} with what RFC 5280 section 4.2.1 wants of each: Python 3.13 and later look.
+
+    @param vouches: whether it may sign others.
+    """
+    public = key.public_key()
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
+    vouching = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())
+    builder = builder.add_extension(vouching, False)
+    if vouches:
+        uses = {**dict.fromkeys(_OTHER_USES, False), **dict.fromkeys(_USES, True)}
+        builder = builder.add_extension(x509.KeyUsage(**uses), True)
+    return builder
+
+
+_USES = ("digital_signature", "key_cert_sign", "crl_sign")
+_OTHER_USES = (
+    *("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("encipher_only", "decipher_only"),
+)
+
+
 class Authority:
     """Vouches for whatever it is asked to."""
 
@@ -54,7 +76,7 @@ class Authority:
 
     def _builder(self, name: x509.Name, key: Any, begin: float, end: float) -> Any:
         now = datetime.now(timezone.utc)
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(self.name)
@@ -64,6 +86,7 @@ class Authority:
             .not_valid_after(now + timedelta(days=end))
             .add_extension(x509.BasicConstraints(name == self.name, None), True)
         )
+        return identified(builder, key, self.key, name == self.name)
 
     def certify(
         self,

@@ -223,5 +223,6 @@ class ClientCertificateTestsMixin:
 
     def test_no_authority(self: Any) -> None:
         rule = ClientAuthorities((b"nonsense",), False, b"")
+        engine = self.engine()
         with self.assertRaises(CertificateError):
-            self.engine().context(Line.certificate, (b"http/1.1",), rule)
+            engine.context(Line.certificate, (b"http/1.1",), rule)

@@ -21,6 +21,7 @@ class CompiledConnectionTestsMixin(ConnectionTestsMixin):
 
     def test_freed(self: Any) -> None:
         """A connection that is over leaves nothing, wherever it ended."""
+        self.engine()
         made = self.connection_class()
 
         def count() -> int:

@@ -47,6 +47,7 @@ class TicketTests(SystemCase):
 
     def test_rotation(self) -> None:
         """One key is given out for half a day, and good for half a day more."""
+        self.engine()
         from subproxy.frontend.tls._libssl import age_ticket_keys
 
         for version in VERSIONS:

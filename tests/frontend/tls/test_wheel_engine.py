@@ -102,17 +102,17 @@ class WheelEngineTests(RefusedCertificateTestsMixin, WheelCase):
 
     def test_a_function_that_is_not_there(self) -> None:
         """It is named."""
+        self.engine()
         from subproxy.frontend.tls import wheel_engine
 
-        self.engine()
         with mock.patch.object(wheel_engine, "MEMORY_NAMES", ("BIO_meth_new",)):
             error = self.assertRaises(LibraryUnavailable, wheel_engine.WheelEngine)
         self.assertEqual(str(error), "cryptography's libssl has no BIO_meth_new")
 
     def test_no_bindings(self) -> None:
+        self.engine()
         from subproxy.frontend.tls import wheel_engine
 
-        self.engine()
         with mock.patch.dict("sys.modules", {"cryptography.hazmat.bindings._rust": None}):
             error = self.assertRaises(LibraryUnavailable, wheel_engine.WheelEngine)
         self.assertIn("cryptography has no bindings", str(error))
