@@ -56,9 +56,6 @@ HOUSEKEEPING_INTERVAL = 0.25
 STOP_GRACE = 8.0
 """Seconds that workers have, beside C{--shutdown-timeout}, until they are killed."""
 
-SETTLE_LIMIT = 1.0
-"""Seconds until the next program is run, though a message is half said."""
-
 
 class NotStarting(Exception):
     """No worker has come up; the text is one line for a person."""
@@ -381,17 +378,16 @@ class ParentService(MultiService):
             return
         self._handing_over.begin()
 
-    async def let_go(self) -> ParentState:
+    async def let_go(self) -> None:
         """See L{subproxy.app.parent_hand_over.HandedOver}."""
         if self._admin is not None:
             await self._admin.stopListening()
         if self.hosts is not None:
             self.hosts.pause()
-        for _ in range(int(SETTLE_LIMIT / 0.01)):
-            if self.crew.settled:
-                break
-            await deferLater(self._reactor, 0.01)
         await self.machines.pause()
+
+    def describe(self) -> ParentState:
+        """See L{subproxy.app.parent_hand_over.HandedOver}."""
         self._unread = self.greetings.detach_all()
         return self._describe(self._unread)
 
@@ -400,6 +396,8 @@ class ParentService(MultiService):
         unread, self._unread = self._unread, []
         for each in unread:
             self.greetings.resume(each.descriptor, each.identity, each.data)
+        if self.crew.slots.stopping:
+            return
         self.machines.go_on()
         if self.hosts is not None:
             self.hosts.go_on()

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,6 +26,14 @@ from subproxy.process.upgrade import START_LIMIT, command_line
 from subproxy.workers import messages as msg
 from subproxy.workers.crew import Crew
 from subproxy.workers.slots import Worker
+
+SIGNAL_TURNS = 2
+"""Turns of the reactor behind which a stop has begun that a signal has asked for."""
+
+SETTLE_LIMIT = 1.0
+"""Seconds until the next program is run, though a message is half said."""
+
+SETTLE_STEP = 0.01
 
 
 class HandOverState(Enum):
@@ -57,8 +66,11 @@ class Stopping(Exception):
 class HandedOver(Protocol):
     """What is handed over."""
 
-    async def let_go(self) -> ParentState:
-        """Stop what must not go on meanwhile; what the next program has to know."""
+    async def let_go(self) -> None:
+        """Stop what must not go on meanwhile."""
+
+    def describe(self) -> ParentState:
+        """What the next program has to know. It takes over within this turn, or never."""
 
     def take_back(self) -> None:
         """There is no next program: go on with what was let go of, or was about to be."""
@@ -98,17 +110,33 @@ class ParentHandOver:
         self._look_whether_stopping()
         self._crew.tell(self._crew.slots, msg.Away(START_LIMIT))
         try:
-            state = await self._handed.let_go()
+            await self._handed.let_go()
+            hold_signals()
+            await self._last_turns()
             self._look_whether_stopping()
+            state = self._handed.describe()
             environment = dict(os.environ, **{VARIABLE: str(state.write())})
             sys.stdout.flush()
             sys.stderr.flush()
-            hold_signals()
             os.execve(sys.executable, command_line(), environment)
         except Exception:
             let_signals_come()
             self._handed.take_back()
             raise
+
+    async def _last_turns(self) -> None:
+        """
+        Let all have its turn that has come: a signal behind its handler, a message half said.
+
+        A signal is a call in the next turn, and the stop that this may bring begins at the end of
+        that one.
+        """
+        for _ in range(SIGNAL_TURNS):
+            await deferLater(self._reactor, 0)
+        for _ in range(int(SETTLE_LIMIT / SETTLE_STEP)):
+            if self._crew.settled:
+                break
+            await deferLater(self._reactor, SETTLE_STEP)
 
     def _look_whether_stopping(self) -> None:
         if self._crew.slots.stopping:

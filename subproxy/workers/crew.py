@@ -98,12 +98,14 @@ class Crew:
     # Who there is.
 
     def start(self, slot: int) -> Worker:
-        """Let a worker of that slot be made."""
+        """Let a worker of that slot be made; it ends at once where there is no template."""
         worker = self.slots.begin(slot, self._reactor.seconds())
         ours, theirs = channel_pair()
         self._hold(worker, ours)
-        assert self._template is not None
-        self._template.send(msg.Fork(worker.serial, descriptors=(theirs.detach(),)))
+        if self._template is None:
+            theirs.close()
+        else:
+            self._template.send(msg.Fork(worker.serial, descriptors=(theirs.detach(),)))
         for said in self._observer.began(worker):
             self.send(worker, said)
         return worker

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,6 +17,7 @@ from subproxy.app import parent_hand_over as module
 from subproxy.app.parent import ParentService
 from subproxy.app.parent_hand_over import HandOverState, ParentHandOver
 from subproxy.app.parent_state import ParentState
+from subproxy.process.signals import let_signals_come, stop_on_signals
 from subproxy.workers import messages as msg
 
 
@@ -108,6 +112,7 @@ class FailedHandOverTests(SynchronousTestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
         try:
             parent.hand_over()
+            parent._reactor.advance(0)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
         self.assertEqual(len(written), 1)
@@ -170,32 +175,67 @@ class Parent:
     What lets go, when it is told that it may.
 
     @ivar let_goes: how often it was asked to; C{back}: how often it took all back.
+    @ivar meanwhile: called when it says what the next program has to know.
     """
 
     def __init__(self) -> None:
         self.let_goes = self.back = 0
-        self.gone: Deferred[ParentState] = Deferred()
+        self.gone: Deferred[None] = Deferred()
+        self.meanwhile: Callable[[], object] = lambda: None
 
-    async def let_go(self) -> ParentState:
+    async def let_go(self) -> None:
         self.let_goes += 1
-        return await self.gone
+        await self.gone
+
+    def describe(self) -> ParentState:
+        self.meanwhile()
+        return ParentState()
 
     def take_back(self) -> None:
         self.back += 1
 
 
+class SignalledReactor(Clock):
+    """
+    A clock that begins to stop as a reactor does: at the end of the turn in which it was told to.
+
+    @param stop: begins the stop.
+    """
+
+    def __init__(self, stop: Callable[[], object]) -> None:
+        super().__init__()
+        self._begin_stop = stop
+
+    def callFromThread(self, function: Callable[[], object]) -> None:
+        self.callLater(0, function)
+
+    def stop(self) -> None:
+        self.callLater(0, self._begin_stop)
+
+    def addSystemEventTrigger(self, phase: str, event: str, function: object) -> None:
+        """It never starts."""
+
+
 class StoppingTests(SynchronousTestCase):
-    """Who is told to stop while a next program is tried stops, and that one never comes."""
+    """Who is told to stop amid a hand-over stops, and the next program never comes."""
 
     def setUp(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        self.addCleanup(let_signals_come)
         self.trial: Deferred[None] = Deferred()
         self.patch(module, "try_program", lambda *_: self.trial)
         self.ran: list[object] = []
-        self.patch(module.os, "execve", lambda *about: self.ran.append(about))
+        self.patch(module.os, "execve", lambda *about: self.ran.append(signal.sigpending()))
         self.crew: Any = FakeCrew(1)
         self.parent = Parent()
-        self.hand_over = ParentHandOver(Clock(), self.crew, self.parent)
+        self.reactor = SignalledReactor(lambda: setattr(self.crew.slots, "stopping", True))
+        stop_on_signals(self.reactor, lambda: None)
+        self.hand_over = ParentHandOver(self.reactor, self.crew, self.parent)
         self.hand_over.begin()
+
+    def terminate(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def test_while_it_is_tried(self) -> None:
         self.crew.slots.stopping = True
@@ -206,14 +246,47 @@ class StoppingTests(SynchronousTestCase):
     def test_while_all_is_let_go_of(self) -> None:
         self.trial.callback(None)
         self.crew.slots.stopping = True
-        self.parent.gone.callback(ParentState())
+        self.parent.gone.callback(None)
+        self.reactor.advance(0)
         self.assertEqual((self.ran, self.parent.back), ([], 1))
         self.assertFalse(self.hand_over.under_way)
+
+    def test_in_the_turn_in_which_all_was_let_go_of(self) -> None:
+        """Its handler has run, and what that asks for has not: no program must come before."""
+        self.trial.callback(None)
+        self.terminate()
+        self.parent.gone.callback(None)
+        self.reactor.advance(0)
+        self.assertEqual((self.ran, self.parent.back), ([], 1))
+        self.assertFalse(self.hand_over.under_way)
+
+    def test_later(self) -> None:
+        """It waits for the next program, which begins with it."""
+        self.parent.meanwhile = self.terminate
+        self.trial.callback(None)
+        self.parent.gone.callback(None)
+        self.reactor.advance(0)
+        (waiting,) = self.ran
+        self.assertIn(signal.SIGTERM, waiting)
+        let_signals_come()
+        self.reactor.advance(0)
+        self.assertTrue(self.crew.slots.stopping)
 
     def test_not_at_all(self) -> None:
         """Who is not told to stop becomes the next program."""
         self.trial.callback(None)
-        self.parent.gone.callback(ParentState())
+        self.parent.gone.callback(None)
+        self.reactor.advance(0)
+        self.assertEqual(self.ran, [set()])
+
+    def test_a_message_is_half_said(self) -> None:
+        """The next program waits for its rest, but not for ever."""
+        self.crew.settled = False
+        self.trial.callback(None)
+        self.parent.gone.callback(None)
+        self.reactor.pump([0.01] * 50)
+        self.assertEqual(self.ran, [])
+        self.reactor.pump([0.01] * 60)
         self.assertEqual(len(self.ran), 1)
 
     def test_one_that_stops_begins_none(self) -> None:
