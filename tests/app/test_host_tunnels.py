@@ -53,11 +53,17 @@ class HostTunnelTests(SynchronousTestCase):
         for _ in range(times):
             self.exchange.request_data(PIECE)
             self.rig.pump()
-            while pieces := self.guest.take(m.Body):
-                for each in pieces:
-                    found += each.data
-                    self.guest.wire.consumed(self.number, len(each.data))
-                self.rig.pump()
+            found += self.take()
+        return found
+
+    def take(self) -> bytes:
+        """The guest takes what has come for it."""
+        found = b""
+        while pieces := self.guest.take(m.Body):
+            for each in pieces:
+                found += each.data
+                self.guest.wire.consumed(self.number, len(each.data))
+            self.rig.pump()
         return found
 
     def end(self, guest_first: bool) -> None:
@@ -98,6 +104,41 @@ class HostTunnelTests(SynchronousTestCase):
             self.end(guest_first)
             if guest_first:
                 self.setUp()
+
+    def test_one_half_ended_before_the_other_moved(self) -> None:
+        """What was written of the other is not lost with the connection."""
+        self.exchange.request_end([])
+        self.rig.pump()
+        self.assertEqual(1, len(self.guest.take(m.End)))
+        self.down(MANY)
+        self.assertEqual({"issued": 1, "claimed": 1}, self.two.counts)
+        for _ in range(3):
+            self.guest.wire.write_body(self.number, PIECE)
+        self.guest.wire.end_body(self.number)
+        self.rig.pump()
+        self.drain()
+        self.assertIsNone(self.sink.error)
+        self.assertEqual(PIECE * (MANY + 3), self.sink.body)
+        self.assertTrue(self.sink.complete)
+        self.assertEqual(0, self.one.links._asking[0].under_way)
+        self.assertEqual([], self.two.carriers)
+
+    def test_the_guests_half_ended_before_the_clients_moved(self) -> None:
+        """Likewise the other way."""
+        self.guest.wire.end_body(self.number)
+        self.rig.pump()
+        self.assertEqual(PIECE * MANY, self.up(MANY))
+        self.assertEqual({"issued": 1, "claimed": 1}, self.two.counts)
+        for _ in range(3):
+            self.exchange.request_data(PIECE)
+        self.exchange.request_end([])
+        self.rig.pump()
+        self.assertEqual(PIECE * 3, self.take())
+        self.assertEqual(1, len(self.guest.take(m.End)))
+        self.assertTrue(self.sink.complete)
+        self.assertIsNone(self.sink.error)
+        self.assertEqual(0, self.one.links._asking[0].under_way)
+        self.assertEqual([], self.two.carriers)
 
     def test_much_from_the_client(self) -> None:
         """Likewise the other way."""

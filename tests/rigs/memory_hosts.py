@@ -83,6 +83,15 @@ class MemoryHost(World):
         return [each for each in found if each is not None]
 
 
+class AbortedTransport(FakeTransport):
+    """What was written to it and has not left is lost when it is aborted, as of a socket."""
+
+    def abortConnection(self) -> None:
+        """Close it, with a reset."""
+        self.stream.clear()
+        super().abortConnection()  # type: ignore[no-untyped-call]
+
+
 class MemoryHosts:
     """
     Some of them, and what moves between them.
@@ -164,7 +173,7 @@ class MemoryHosts:
                 continue
             client = factory.buildProtocol(IPv4Address("TCP", ADDRESS, port))
             server = found[0].listener.buildProtocol(IPv4Address("TCP", ADDRESS, 1))
-            ends = FakeTransport(server, isServer=True), FakeTransport(client, isServer=False)
+            ends = AbortedTransport(server, True), AbortedTransport(client, False)
             self.pumps.append(connect(server, ends[0], client, ends[1]))
 
 

@@ -110,12 +110,16 @@ class PeerTunnel:
         if self._connection is not None and self.receives:
             self._connection.resume()
 
-    def release(self) -> None:
-        """It is over: the connection is closed, behind what was written if both halves ended."""
+    def release(self, *, theirs_ended: bool) -> None:
+        """
+        It is over: the connection is closed, behind what was written if both halves have ended.
+
+        @param theirs_ended: theirs has, wherever it passed.
+        """
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._ours is self._theirs is TunnelHalfState.COMPLETE:
+        if self._ours is TunnelHalfState.COMPLETE and theirs_ended:
             connection.finish()
         else:
             connection.release()

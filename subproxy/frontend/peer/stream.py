@@ -199,9 +199,11 @@ class PeerStream:
 
     def _release(self) -> None:
         """No data connection is of use any more."""
-        for each in (self._upload, self._download, self._tunnel):
+        for each in (self._upload, self._download):
             if each is not None:
                 each.release()
+        if self._tunnel is not None:
+            self._tunnel.release(theirs_ended=self.exchange.ended)
 
     # PeerUpload's user.
 
