@@ -122,14 +122,17 @@ class Channel:
             body if transport is BodyTransport.INLINE else self._promised(carrier),
         )
         try:
-            self._say(frame)
+            try:
+                self._say(frame)
+            except TooLarge:
+                if transport is not BodyTransport.INLINE or not body:
+                    raise
+                # Head and body are together more than the peer takes: apart they may go.
+                transport, frame.body = BodyTransport.FRAMES, None
+                self._say(frame)
         except TooLarge as error:
-            if transport is not BodyTransport.INLINE or not body:
-                self._refuse(carrier, error)
-                return
-            # Head and body are together more than the peer takes: apart they may go.
-            transport, frame.body = BodyTransport.FRAMES, None
-            self._say(frame)
+            self._refuse(carrier, error)
+            return
         carrier.request_sent(info)
         self._carriers[number] = carrier
         exchange.taken(self.member, carrier)

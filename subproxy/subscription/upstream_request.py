@@ -27,6 +27,7 @@ from subproxy.subscription.bodies.response_transfer import ResponseTransfer
 from subproxy.subscription.bodies.transfer import RequestTransfer
 from subproxy.subscription.buffer_account import BufferPart
 from subproxy.subscription.interfaces import RequestChannel
+from subproxy.wire.errors import TooLarge
 from subproxy.wire.fields import Headers, Info
 
 ABORT_CODES: tuple[tuple[type[ProxyError], bytes], ...] = (
@@ -132,8 +133,16 @@ class UpstreamRequest:
         if self.upload is not None:
             self.upload.end(trailers)
         else:
-            self._channel.wire.end_body(self.number, trailers)
+            self._end_body(trailers, {})
         self._channel.flush()
+
+    def _end_body(self, trailers: Headers, info: Info) -> None:
+        try:
+            self._channel.wire.end_body(self.number, trailers, info)
+        except TooLarge as error:
+            self.exchange.fail(
+                ClientError(f"the application cannot take its trailers: {error}", 431)
+            )
 
     def cancel(self, error: ProxyError) -> None:
         """See L{IUpstreamRequest}."""
@@ -152,7 +161,7 @@ class UpstreamRequest:
 
     def end_transfer(self, trailers: Headers, size: int) -> None:
         """All C{size} bytes of the request body have been given to a data connection."""
-        self._channel.wire.end_body(self.number, trailers, {b"length": size})
+        self._end_body(trailers, {b"length": size})
 
     def transfer_complete(self, trailers: Headers) -> None:
         """All of the response body has come, and its end."""

@@ -201,6 +201,34 @@ class ChannelTests(SynchronousTestCase):
         assert exchange.member is not None
         self.assertEqual((sink.error.status, exchange.member.in_flight), (431, 0))
 
+    def test_head_too_large_with_or_without_its_body(self) -> None:
+        """Likewise where the body would have gone with it."""
+        guest = self.world.serving("2", b"small", Limits(frame=2048, inline=1000))
+        exchange, sink = self.world.ask(
+            b"POST", host=b"small", target=b"/" + b"t" * 3000, body=b"x"
+        )
+        assert sink.error is not None
+        assert exchange.member is not None
+        self.assertEqual((sink.error.status, exchange.member.in_flight), (431, 0))
+        _, good = self.world.ask(b"POST", host=b"small", body=b"x")
+        guest.say(m.Response(self.request(guest).exchange, 200, []))
+        self.assertTrue(good.complete)
+
+    def test_trailers_too_large_for_the_guest(self) -> None:
+        """A request whose trailers the guest cannot take fails alone, and it hears of that."""
+        guest = self.world.serving("2", b"small", Limits(frame=2048, inline=1000))
+        exchange, sink = self.world.ask(b"POST", host=b"small", body=None)
+        request = self.request(guest)
+        exchange.request_data(b"some")
+        exchange.request_end([(b"x", b"t" * 3000)])
+        assert sink.error is not None
+        self.assertEqual(sink.error.status, 431)
+        guest.pump()
+        self.assertEqual([each.exchange for each in guest.take(m.Abort)], [request.exchange])
+        _, good = self.world.ask(host=b"small")
+        guest.say(m.Response(self.request(guest).exchange, 200, []))
+        self.assertTrue(good.complete)
+
     def test_a_body_that_fits_only_without_its_head(self) -> None:
         """It is streamed, though the guest takes bodies of its size in a request."""
         guest = self.world.serving("2", rb"small\.example", Limits(frame=2048, inline=2048))
