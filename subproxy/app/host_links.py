@@ -38,11 +38,18 @@ from subproxy.frontend.peer.process_place import ProcessPlace, server_name
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.guest_observer import GuestObserver
 from subproxy.subscription.host_registrar import HostRegistrar
-from subproxy.subscription.interfaces import ActiveSubscription
+from subproxy.subscription.interfaces import ActiveSubscription, AdmittedConnection
 from subproxy.subscription.protocol import SubscriptionProtocol
+from subproxy.subscription.states import SubscriptionState
 
 MAX_FROM_A_HOST: Final = 1024
 """Connections that another host may have here: those by which it is asked, and for bodies."""
+
+MAX_BODIES_FROM_A_HOST: Final = 768
+"""
+Those for bodies among them. Bodies that would need more go in frames; a process of that host that
+comes in the place of another one is to be asked, however many are under way.
+"""
 
 
 class RoutePublisher(Protocol):
@@ -69,6 +76,12 @@ class HostSubscriptions(SubscriptionFactory):
     """
 
     renewed: Callable[[str, int], None]
+
+    def carries(self, protocol: AdmittedConnection) -> bool:
+        """Whether C{protocol} may stay, though it is for bodies: see L{MAX_BODIES_FROM_A_HOST}."""
+        identity, state = protocol.identity, SubscriptionState.DATA
+        found = (each for each in self.subscriptions if each.identity == identity)
+        return sum(each.state is state for each in found) < MAX_BODIES_FROM_A_HOST
 
     def greeted(self, subscription: ActiveSubscription, replaced: Member | None) -> None:
         """C{subscription} begins; its routes are there before those of who is replaced go."""

@@ -132,6 +132,10 @@ class SubscriptionFactory(Factory):
         self.subscriptions.add(protocol)
         return True
 
+    def carries(self, protocol: AdmittedConnection) -> bool:
+        """Whether C{protocol} may stay, though it is for bodies."""
+        return True
+
     def connections_of(self, identity: str) -> int:
         """How many connections C{identity} has."""
         return self._counts[identity]

@@ -188,6 +188,9 @@ class Connections(Subscriptions, Protocol):
     def admit(self, connection: AdmittedConnection) -> bool:
         """Whether C{connection} may stay; its identity is known then."""
 
+    def carries(self, connection: AdmittedConnection) -> bool:
+        """Whether C{connection} may stay, though it is for bodies."""
+
     def gone(self, connection: AdmittedConnection) -> None:
         """C{connection} is closed."""
 

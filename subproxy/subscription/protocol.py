@@ -419,6 +419,9 @@ class SubscriptionProtocol(Protocol):
 
     def _connect(self, message: m.Connect) -> None:
         """This is a data connection: its first C{connect} is answered with the same."""
+        if not self._connections.carries(self):
+            self.close_transport(GuestCloseReason.NOT_ADMITTED)
+            return
         self._in_time()
         self.go(SubscriptionState.DATA)
         data = self.data = self.make_data_connection()

@@ -9,6 +9,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.app import host_links
 from subproxy.errors import ClientGone, GuestFailure
 from subproxy.frontend.peer import peer_data_pool
 from subproxy.frontend.peer.peer_data_connection import IDLE_TIME
@@ -111,6 +112,19 @@ class HostDownloadTests(HostBodiesCase):
         self.take(exchange, sink)
         self.assertEqual((BODY[:60_000], True), (sink.body, sink.complete))
         self.assertEqual({}, self.two.counts)
+
+    def test_too_many(self) -> None:
+        """Beyond so many connections of a host bodies go in frames: some are left, to ask it by."""
+        self.patch(host_links, "MAX_BODIES_FROM_A_HOST", 2)
+        asked = [self.ask() for _ in range(4)]
+        for _, _, number in asked:
+            self.begin(number)
+        self.assertEqual(2, len(self.two.carriers))
+        for exchange, sink, number in asked:
+            self.say(number)
+            self.take(exchange, sink)
+            self.assertEqual((BODY, True), (sink.body, sink.complete))
+        self.assertEqual(2, self.two.counts["claimed"])
 
     def test_of_unknown_length(self) -> None:
         """That its guest sends it over a data connection says that it is large."""
