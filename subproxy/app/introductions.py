@@ -20,6 +20,7 @@ class Introductions:
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
+        self._unconnected: list[tuple[Worker, Worker]] = []
 
     def ready(self, worker: Worker) -> None:
         """
@@ -36,8 +37,21 @@ class Introductions:
             if other.state is WorkerState.RETIRING:
                 self._connect(other, worker)
 
+    def retry(self) -> None:
+        """Connect those for whom there was no descriptor, if they are still there."""
+        unconnected, self._unconnected = self._unconnected, []
+        for asking, serving in unconnected:
+            if WorkerState.ENDED not in (asking.state, serving.state):
+                self._connect(asking, serving)
+
     def _connect(self, asking: Worker, serving: Worker) -> None:
-        one, two = socket.socketpair()
+        try:
+            one, two = socket.socketpair()
+        except OSError as error:
+            if not self._unconnected:
+                self._log.warn("a connection between workers can't be made: {why}", why=error)
+            self._unconnected.append((asking, serving))
+            return
         self._crew.send(asking, PeerLink(serving.serial, True, descriptors=(one.detach(),)))
         self._crew.send(serving, PeerLink(asking.serial, False, descriptors=(two.detach(),)))
 

@@ -230,6 +230,14 @@ class ParentService(MultiService):
         found = self._sockets.of(worker.slot)
         hosts = [] if self.hosts is None else self.hosts.introduction(worker)
         more = [msg.TicketKeys(payload=self._tickets.keys), *hosts]
+        descriptors: list[int] = []
+        try:
+            for _, each in found:
+                descriptors.append(os.dup(each))
+        except OSError:
+            for each in descriptors:
+                os.close(each)
+            raise
         begin = msg.Begin(
             worker.slot,
             worker.serial,
@@ -240,7 +248,7 @@ class ParentService(MultiService):
             # What is wrong with the files ends a start, and a hand-over, with its reason.
             self._up.called and not self._handing_over.under_way,
             len(more),
-            descriptors=tuple(os.dup(each) for _, each in found),
+            descriptors=tuple(descriptors),
         )
         return [begin, *more]
 
@@ -282,6 +290,7 @@ class ParentService(MultiService):
             self.greetings.penalties.refund_dial(identity)
 
     def _retry(self) -> None:
+        self._introductions.retry()
         self.guests.retry()
         if self.hosts is not None:
             self.hosts.retry()

@@ -98,17 +98,30 @@ class Crew:
     # Who there is.
 
     def start(self, slot: int) -> Worker:
-        """Let a worker of that slot be made; it ends at once where there is no template."""
+        """
+        Let a worker of that slot be made. It ends in the next turn where there is no template, or
+        no descriptor for it.
+        """
         worker = self.slots.begin(slot, self._reactor.seconds())
-        ours, theirs = channel_pair()
-        self._hold(worker, ours)
-        if self._template is None:
-            theirs.close()
-        else:
-            self._template.send(msg.Fork(worker.serial, descriptors=(theirs.detach(),)))
-        for said in self._observer.began(worker):
-            self.send(worker, said)
+        try:
+            ours, theirs = channel_pair()
+            self._hold(worker, ours)
+            if self._template is None:
+                theirs.close()
+            else:
+                self._template.send(msg.Fork(worker.serial, descriptors=(theirs.detach(),)))
+            for said in self._observer.began(worker):
+                self.send(worker, said)
+        except OSError as error:
+            self._log.error("no worker {slot} can be made: {why}", slot=slot, why=error)
+            self._reactor.callLater(0, self._give_up, worker)
         return worker
+
+    def _give_up(self, worker: Worker) -> None:
+        held = self._held.get(worker.serial)
+        if held is not None:
+            held.channel.close()
+        self._ended(worker)
 
     def adopt(self, slot: int, serial: int, pid: int, state: str, end: int) -> None:
         """A worker that the parent's former program has made."""
@@ -118,7 +131,7 @@ class Crew:
     def _hold(self, worker: Worker, end: socket.socket) -> _CrewMember:
         serial = worker.serial
         channel = MessageChannel(
-            self._reactor, end, lambda said: self._came(serial, said), lambda: self._ended(serial)
+            self._reactor, end, lambda said: self._came(serial, said), lambda: self._ended(worker)
         )
         held = self._held[serial] = _CrewMember(worker, channel)
         return held
@@ -307,19 +320,19 @@ class Crew:
                 self._log.info("worker {slot} was told to stop: replaced", slot=worker.slot)
                 self.start(worker.slot)
 
-    def _ended(self, serial: int) -> None:
-        held = self._held.pop(serial, None)
-        if held is None:
-            return
-        worker = held.worker
+    def _ended(self, worker: Worker) -> None:
         was = worker.state
+        if was is WorkerState.ENDED:
+            return
+        held = self._held.pop(worker.serial, None)
         replace = self.slots.ended(worker, self._reactor.seconds())
         if was is not WorkerState.RETIRING:
             self._log.error(
                 "worker {slot} has died ({was})", slot=worker.slot, was=was.name.lower()
             )
-        for number in list(held.asked):
-            self._answered(held, number, b"")
+        if held is not None:
+            for number in list(held.asked):
+                self._answered(held, number, b"")
         self._observer.ended(worker)
         if replace is not None:
             self._reactor.callLater(replace.delay, self._replace, replace.slot)

@@ -83,9 +83,19 @@ class IntroductionsTests(SynchronousTestCase):
         def none_left() -> Any:
             raise OSError(errno.EMFILE, "Too many open files")
 
-        self.patch(socket, "socketpair", none_left)
+        patched = self.patch(socket, "socketpair", none_left)
         self.introductions.came(self.crew.serving[0], PeerDataWanted(8))
         self.assertEqual([(7, PeerData(8))], self.crew.take())
+        # And who comes is connected as soon as that can be, unless it has gone.
+        self.introductions.ready(self.crew.serving[1])
+        self.introductions.retry()
+        self.assertEqual([], self.crew.take())
+        patched.restore()
+        self.introductions.retry()
+        found = [(to, said.serial, said.asks) for to, said in self.crew.take()]
+        self.assertEqual([(8, 7, True), (7, 8, False), (7, 8, True), (8, 7, False)], found)
+        self.introductions.retry()
+        self.assertEqual([], self.crew.take())
 
     def test_data_of_one_that_is_gone(self) -> None:
         """There is no descriptor; and what is said of something else is not for here."""

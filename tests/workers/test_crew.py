@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from socket import socket
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.workers import crew
 from subproxy.workers import messages as msg
 from subproxy.workers.channel import channel_pair, receive_now, send_now
 from subproxy.workers.crew import Crew
@@ -72,6 +74,26 @@ class TemplateTests(SynchronousTestCase):
         self.assertEqual(worker.state, WorkerState.ENDED)
         empty = self.crew.when_empty()
         self.successResultOf(empty)
+
+    def test_no_descriptors(self) -> None:
+        """Who can't be made, or told what it is, is tried again after a while."""
+
+        def none_left(*_: object) -> Any:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        for where, what in ((crew, "channel_pair"), (self.observer, "began")):
+            patched = self.patch(where, what, none_left)
+            worker = self.crew.start(0)
+            self.assertEqual(worker.state, WorkerState.STARTING)
+            self.reactor.advance(0)
+            self.assertEqual(worker.state, WorkerState.ENDED)
+            self.assertIn(worker, self.observer.over)
+            patched.restore()
+            self.reactor.advance(1)
+            (again,) = self.crew.slots
+            self.assertEqual((again.slot, again.state), (0, WorkerState.STARTING))
+            self.crew.slots.retire(again)
+            self.crew._give_up(again)
 
     def test_one_leaves(self) -> None:
         """One that was told to stop by somebody else is replaced, unless there is no template."""
