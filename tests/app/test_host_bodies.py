@@ -113,7 +113,7 @@ class HostDownloadTests(HostBodiesCase):
         self.assertEqual((BODY[:60_000], True), (sink.body, sink.complete))
         self.assertEqual({}, self.two.counts)
 
-    def test_too_many(self) -> None:
+    def test_too_many_of_one_host(self) -> None:
         """Beyond so many connections of a host bodies go in frames: some are left, to ask it by."""
         self.patch(host_links, "MAX_BODIES_FROM_A_HOST", 2)
         asked = [self.ask() for _ in range(4)]
