@@ -296,6 +296,12 @@ class ParentService(MultiService):
             self.hosts.retry()
 
     def _housekeep(self) -> None:
+        try:
+            self._look()
+        except Exception:
+            self._log.failure("housekeeping failed")
+
+    def _look(self) -> None:
         self._supervisor.alive(monotonic())
         self.crew.watch()
         self._retry()

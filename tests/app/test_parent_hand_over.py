@@ -17,6 +17,7 @@ from subproxy.app import parent_hand_over as module
 from subproxy.app.parent import ParentService
 from subproxy.app.parent_hand_over import HandOverState, ParentHandOver
 from subproxy.app.parent_state import ParentState
+from subproxy.app.periodic import PeriodicService
 from subproxy.process.signals import let_signals_come, stop_on_signals
 from subproxy.workers import messages as msg
 
@@ -312,3 +313,23 @@ class LeavingTests(SynchronousTestCase):
         self.assertEqual(crew.started, [])
         trial.errback(OSError("it does not start"))
         self.assertFalse(hand_over.under_way)
+
+
+class HousekeepingTests(SynchronousTestCase):
+    def test_a_failure(self) -> None:
+        """It is logged, and the next look is taken as ever."""
+        parent: Any = ParentService.__new__(ParentService)
+        looks: list[int] = []
+
+        def look() -> None:
+            looks.append(len(looks))
+            raise OSError("no descriptor")
+
+        parent._look = look
+        clock = Clock()
+        service = PeriodicService(0.25, parent._housekeep, cast("Any", clock))
+        service.startService()
+        clock.pump([0.25] * 3)
+        self.assertEqual(looks, [0, 1, 2, 3])
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 4)
+        service.stopService()
