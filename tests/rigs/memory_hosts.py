@@ -14,6 +14,7 @@ from twisted.test.iosim import FakeTransport, IOPump, connect
 
 from subproxy.app.host_links import HostLinks, HostSubscriptions
 from subproxy.frontend.peer.host_certificates import HostCertificates
+from subproxy.frontend.peer.host_tls import HostTlsEngine
 from subproxy.subscription.host_registrar import HostRegistrar
 from subproxy.subscription.settings import SubscriptionSettings
 from tests.rigs.tls_rig import Authority
@@ -46,6 +47,7 @@ class MemoryHost(World):
         port: int,
         files: tuple[str, str],
         told: bool,
+        engine: HostTlsEngine | None = None,
     ) -> None:
         super().__init__(clock=reactor)
         self.name = name
@@ -64,7 +66,7 @@ class MemoryHost(World):
             self.dispatcher,
             self.hosts,
             self.host_factory,
-            HostCertificates(*files),
+            HostCertificates(*files, engine),
             lambda: 1.0,
         )
         self.registrar.observer = self.links
@@ -97,13 +99,17 @@ class MemoryHosts:
     Some of them, and what moves between them.
 
     @ivar reachable: the ports that can be dialled.
+    @ivar engine: what does TLS.
     """
 
-    def __init__(self, folder: str, *names: str, told: bool = False) -> None:
+    def __init__(
+        self, folder: str, *names: str, told: bool = False, engine: HostTlsEngine | None = None
+    ) -> None:
         self.reactor: Any = MemoryReactorClock()
         self.authority = Authority()
         self.folder = folder
         self.told = told
+        self.engine = engine
         self.hosts: dict[str, MemoryHost] = {}
         self.pumps: list[IOPump] = []
         self.frozen: list[IOPump] = []
@@ -115,7 +121,7 @@ class MemoryHosts:
     def add(self, name: str, authority: Authority | None = None) -> MemoryHost:
         """One more host."""
         files = certificate_files(self.folder, name, authority or self.authority)
-        host = MemoryHost(self.reactor, name, 7000 + len(self.hosts), files, self.told)
+        host = MemoryHost(self.reactor, name, 7000 + len(self.hosts), files, self.told, self.engine)
         self.hosts[name] = host
         return host
 

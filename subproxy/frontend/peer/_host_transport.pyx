@@ -157,8 +157,10 @@ cdef class CompiledHostTransport(AboveSocket):
         return False
 
     cdef int deliver(self, char *data, Py_ssize_t size) except -1:
-        if self.receiver is not None:
-            return self.receiver.received(data, size)
+        # Held here: it may be let go of while it is called.
+        cdef Receiver receiver = self.receiver
+        if receiver is not None:
+            return receiver.received(data, size)
         self.inner.dataReceived(PyBytes_FromStringAndSize(data, size))
         return 0
 

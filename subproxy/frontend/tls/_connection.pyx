@@ -141,9 +141,11 @@ cdef class CompiledTlsConnection(AboveSocket):
     cdef bint read_record(self) except -1:
         """One record; False if it is not whole."""
         cdef int n = self.next_data(scratch, ROOM)
+        # Held here: it may be let go of while it is called.
+        cdef Receiver receiver = self.receiver
         if n > 0:
-            if self.receiver is not None:
-                self.receiver.received(scratch, n)
+            if receiver is not None:
+                receiver.received(scratch, n)
             else:
                 self.inner.dataReceived(PyBytes_FromStringAndSize(scratch, n))
             return True
@@ -169,6 +171,7 @@ cdef class CompiledTlsConnection(AboveSocket):
         cdef int n = 0
         cdef int error = 0
         cdef bint answered = False
+        cdef Receiver receiver
         cdef list gathered = [PyBytes_FromStringAndSize(NULL, room + 64)]
         cdef char *at = PyBytes_AS_STRING(gathered[0])
         while self.feed.size and self.stage == OPEN:
@@ -185,8 +188,9 @@ cdef class CompiledTlsConnection(AboveSocket):
             answered = True
             self.flush()
         if filled and self.inner is not None:
-            if self.receiver is not None:
-                self.receiver.received(at, filled)
+            receiver = self.receiver
+            if receiver is not None:
+                receiver.received(at, filled)
             else:
                 trim_last(gathered, filled)
                 self.inner.dataReceived(take_only(gathered))
