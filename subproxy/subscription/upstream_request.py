@@ -124,6 +124,8 @@ class UpstreamRequest:
         if self.upload is not None:
             self.upload.write(data)
             return
+        if not self._wanted:
+            return
         if channel.wire.write_body(self.number, data) or channel.congested:
             self.exchange.pause_request()
         channel.flush()
@@ -136,7 +138,15 @@ class UpstreamRequest:
             self._end_body(trailers, {})
         self._channel.flush()
 
+    @property
+    def _wanted(self) -> bool:
+        """Whether the guest wants more of the request: not once it has said all of its answer, of
+        which some may be still to come."""
+        return self.number in self._channel.wire.exchanges
+
     def _end_body(self, trailers: Headers, info: Info) -> None:
+        if not self._wanted:
+            return
         try:
             self._channel.wire.end_body(self.number, trailers, info)
         except TooLarge as error:

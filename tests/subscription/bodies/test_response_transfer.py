@@ -244,6 +244,30 @@ class DownloadTests(BulkTestCase):
         line.lose()
         self.assertIsInstance(sink.error, GuestGone)
 
+    def test_answered_while_the_client_sends(self) -> None:
+        """All of the answer was sent, not all of it is here; nobody wants more of the request."""
+        for upload in (b"some", b"x" * SIZE):
+            known = len(upload) == SIZE
+            exchange, sink = self.world.ask(
+                b"POST", body=None, **({"length": 2 * SIZE} if known else {})
+            )
+            self.guest.pump()
+            (request,) = self.guest.take(m.Request)
+            number = request.exchange
+            self.guest.say(m.Response(number, 200, [], {}, {b"length": SIZE}))
+            line = Line(self.world)
+            line.connect(number, self.token(), BODY[:1000])
+            if known:
+                assert isinstance(request.body, dict)
+                Line(self.world).connect(number, request.body[b"token"])
+            exchange.request_data(upload)
+            self.end(number, SIZE)
+            exchange.request_data(upload)
+            exchange.request_end([])
+            self.assertEqual((sink.complete, sink.error), (False, None))
+            line.say(BODY[1000:])
+            self.assertEqual((sink.body, sink.complete), (BODY, True))
+
     def test_slow_client(self) -> None:
         """What the client has not taken stops the reading."""
         exchange, _, number = self.begun()
