@@ -362,14 +362,8 @@ class Channel:
     def credit(self, message: m.Credit) -> None:
         """The guest takes more of a request body."""
         carrier = self._carriers.get(message.exchange)
-        if carrier is None:
+        if carrier is None or not carrier.goes_in_frames():
             return
-        if carrier.upload is not None:
-            if not carrier.upload.frames():
-                error = GuestMisbehaved("credit for a body that goes over a data connection")
-                self.misbehaved(carrier, error)
-                return
-            carrier.upload = None
         self._resume(carrier)
         if isinstance(carrier, TunnelRequest):
             carrier.settle()

@@ -24,7 +24,7 @@ from subproxy.errors import (
     TunnelIdle,
 )
 from subproxy.subscription.bodies.response_transfer import ResponseTransfer
-from subproxy.subscription.bodies.transfer import RequestTransfer
+from subproxy.subscription.bodies.transfer import RequestTransfer, TransferState
 from subproxy.subscription.buffer_account import BufferPart
 from subproxy.subscription.interfaces import RequestChannel
 from subproxy.wire.errors import TooLarge
@@ -92,6 +92,23 @@ class UpstreamRequest:
         if self.ahead is not None and b"ahead" not in info:
             self.ahead.release()
             self.ahead = None
+
+    def goes_in_frames(self) -> bool:
+        """Credit came for the request's body: whether that goes in frames; else it is over."""
+        upload = self.upload
+        if upload is None:
+            return True
+        if upload.way is TransferState.BROKEN:
+            # It has read nothing, and knows no more than that.
+            self.transfer_broke(GuestGone("the data connection of the request's body broke"))
+            return False
+        if not upload.frames():
+            self.transfer_misbehaved(
+                GuestMisbehaved("credit for a body that goes over a data connection")
+            )
+            return False
+        self.upload = None
+        return True
 
     def begins_ahead(self, body: bytes | Info | None) -> bool:
         """

@@ -76,6 +76,18 @@ class UploadTests(BulkTestCase):
         self.assertIsInstance(sink.error, GuestMisbehaved)
         self.assertTrue(line.closed)
 
+    def test_broken_and_asked_for_in_frames(self) -> None:
+        """Who has read nothing of it may ask for that: it can't be had, and is no offence."""
+        exchange, sink, request = self.asked()
+        line = Line(self.world)
+        line.connect(request.exchange, request.body[b"token"])
+        exchange.request_data(BODY[:50])
+        line.lose()
+        self.guest.wire.consumed(request.exchange, 0)
+        self.guest.pump()
+        self.assertIsInstance(sink.error, GuestGone)
+        self.assertEqual(1, len(self.guest.take(m.Abort)))
+
     def test_slow_guest(self) -> None:
         """A transport that is full stops the client, and one that is empty lets it go on."""
         exchange, sink, request = self.asked()
