@@ -17,7 +17,7 @@ from subproxy.wire import messages as m
 from tests.fuzz.fastpath_target import one_input
 from tests.rigs import fastpath_inputs as inputs
 from tests.rigs.conversation_case import CORPUS, GET, POST, ConversationCase
-from tests.rigs.examples import examples
+from tests.rigs.examples import examples, part_of
 from tests.rigs.fastpath_rig import Pair, response
 
 skip = unavailable()
@@ -53,7 +53,7 @@ class ConversationTests(ConversationCase):
 
     def test_corpus_of_requests(self) -> None:
         """Each request of the HTTP corpus, whole and in pieces, and an answer behind it."""
-        for case in json.loads((CORPUS / "http" / "cases.json").read_text()):
+        for case in part_of(json.loads((CORPUS / "http" / "cases.json").read_text())):
             data = case["request"].encode("latin-1")
             if data.startswith(PREFACE):
                 continue  # The compiled path alone speaks HTTP/2.

@@ -22,6 +22,7 @@ from subproxy.frontend.http2.frames import (
 )
 from subproxy.frontend.http2.hpack import encode_fields, put_integer
 from subproxy.frontend.limits import HttpLimits
+from tests.rigs.examples import examples
 from tests.rigs.http2_client import GET, POST
 
 WHOLE = END_STREAM | END_HEADERS
@@ -31,7 +32,7 @@ UPLOAD = encode_fields(POST)
 Pieces = Iterator[bytes]
 
 MANY_FIELDS = 3 * HttpLimits().fields
-MOST_FIELDS = 12_000
+MOST_FIELDS = examples(12_000)
 """As many as a frame of the usual size has room for, beside an entry that they name."""
 
 

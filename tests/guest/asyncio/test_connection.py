@@ -18,6 +18,7 @@ from subproxy.wire.frames import encode
 from subproxy.wire.limits import Limits
 from tests.rigs import vector_runner as vectors
 from tests.rigs.asyncio_guest import LoopGuest
+from tests.rigs.examples import part_of
 
 WELCOME = encode([b"welcome", {b"version": 1}])
 
@@ -45,7 +46,7 @@ class AsyncioVectorTests(LoopTestCase):
 
     def test_sessions(self) -> None:
         failed: list[Any] = []
-        for each in vectors.load("sessions.json")["sessions"]:
+        for each in part_of(vectors.load("sessions.json")["sessions"]):
             for split in (False, True):
                 limits = Limits(**each.get("guest", {}))
                 guest = LoopGuest(limits=limits, concurrency=each.get("concurrency", 0))
