@@ -28,6 +28,7 @@ from types import TracebackType
 
 from benchmarks.build import program
 from tests.integration.admin_client import metric
+from tests.integration.attack_apart import AttackApart, leave_to_others
 from tests.integration.harness import ROOT, World
 from tests.integration.hostile import ATTACKS, Attack, Behaves
 from tests.integration.kill_loop import HOLD
@@ -164,38 +165,6 @@ from tests.integration.beside import Askers
 Askers(int(sys.argv[1]), path=sys.argv[2])
 sys.stdin.read()
 """
-
-
-def leave_to_others(pid: int) -> None:
-    """Let that process run only while nobody else wants its core."""
-    os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-
-
-class AttackApart:
-    """
-    An attacker in a process of its own, which has what others leave it. It is under way when it has
-    said that it has dialled, and says at its end how often, and how many bytes it has sent.
-    """
-
-    def __init__(self, module: str, *words: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "dialled\n"
-        leave_to_others(self._process.pid)
-        for thread in os.listdir(f"/proc/{self._process.pid}/task"):
-            leave_to_others(int(thread))
-
-    def stop(self) -> tuple[int, int]:
-        """End it: how often it has dialled, and how many bytes it has sent."""
-        sums, _ = self._process.communicate("", 30)
-        dialled, sent = map(int, sums.split())
-        return dialled, sent
 
 
 class Stage:

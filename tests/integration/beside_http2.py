@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import selectors
 import socket
-import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,7 +24,8 @@ from statistics import median
 
 from benchmarks.build import program
 from benchmarks.rig import cpu_seconds
-from tests.integration.beside import Asked, AttackApart, Stage
+from tests.integration.attack_apart import AttackApart, tell
+from tests.integration.beside import Asked, Stage
 from tests.integration.test_main_job import memory_of
 from tests.rigs.http2_floods import COSTLY, ERRORS, FLOODS, Attack
 
@@ -77,7 +78,7 @@ class Seen:
 
 class Attacker:
     """
-    Attacks until standard input ends.
+    Attacks from a thread.
 
     @ivar dialled: how often it has connected.
     @ivar sent: how many bytes it has sent.
@@ -90,16 +91,15 @@ class Attacker:
         self.dialled = 0
         self.sent = 0
 
-    def run(self) -> None:
-        """Do it."""
-        self._selector.register(sys.stdin, selectors.EVENT_READ, None)
+    def start(self) -> None:
+        """Connect, and begin."""
         for _ in range(CONNECTIONS):
             self._dial()
-        print("dialled", flush=True)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
         while True:
             for key, events in self._selector.select():
-                if key.data is None:
-                    return
                 try:
                     self._serve(key, events)
                 except OSError:
@@ -181,8 +181,8 @@ def main() -> None:
     if options.attacker:
         name, port = options.attacker
         attacker = Attacker(ATTACKS[name], int(port))
-        attacker.run()
-        print(attacker.dialled, attacker.sent)
+        attacker.start()
+        tell(attacker)
         return
     with Stage("--keepalive-timeout=75") as stage:
         guest = [program("guest"), f"{stage.hostile}_12345", "a.example", "1", "1"]

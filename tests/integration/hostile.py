@@ -19,6 +19,7 @@ from subproxy.wire.connection import WireConnection, limits_info
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Role
 from tests.integration.attack import HOST, Attack, encode
+from tests.integration.attack_apart import tell
 from tests.integration.harness import wait_until
 
 
@@ -366,16 +367,13 @@ ATTACKS: tuple[type[Attack], ...] = (
 
 
 def main() -> None:
-    """C{python -m tests.integration.hostile NAME VSOCK}: attack until standard input ends."""
+    """C{python -m tests.integration.hostile NAME VSOCK}: see L{AttackApart}."""
     name, vsock = sys.argv[1:]
     kind = next(kind for kind in (*ATTACKS, Behaves) if kind.__name__ == name)
     attack = kind(Path(vsock))
     attack.start()
     wait_until(lambda: attack.dialled, "the first connection")
-    print("dialled", flush=True)
-    sys.stdin.read()
-    attack.stop()
-    print(attack.dialled, attack.sent)
+    tell(attack)
 
 
 if __name__ == "__main__":
