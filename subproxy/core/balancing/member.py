@@ -6,7 +6,7 @@ C{Pool}. Both are flat on purpose: the compiled path reads and writes them.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, auto
 from typing import Any, Final
 
 from subproxy.core.balancing import latency as _latency
@@ -27,34 +27,34 @@ _PASS_ON: Final = (PEERS, HOSTS)
 class MemberState(IntEnum):
     """Where a member is in its life. Only a READY one gets new exchanges."""
 
-    READY = 0
-    DRAINING = 1
-    EJECTED = 2
-    GONE = 3
-    FULL = 4
-    FAILING = 5
+    READY = auto()
+    DRAINING = auto()
+    EJECTED = auto()
+    GONE = auto()
+    FULL = auto()
+    FAILING = auto()
 
 
 class MemberEvent(IntEnum):
     """Event in the life of a member: the input of L{TRANSITIONS}."""
 
-    DRAIN = 0
+    DRAIN = auto()
     """It, or an operator, wants nothing new for it."""
-    UNDRAIN = 1
+    UNDRAIN = auto()
     """The operator takes the drain back."""
-    EJECT = 2
+    EJECT = auto()
     """It did not answer its pings in time."""
-    REVIVE = 3
+    REVIVE = auto()
     """It answers again."""
-    LEAVE = 4
+    LEAVE = auto()
     """Its connection is gone."""
-    FILL = 5
+    FILL = auto()
     """It says that it takes nothing new for now."""
-    CLEAR = 6
+    CLEAR = auto()
     """It does not say so."""
-    FAIL = 7
+    FAIL = auto()
     """It answers its pings, and fails at what it is asked."""
-    RECOVER = 8
+    RECOVER = auto()
     """It has been left alone for long enough, or is needed."""
 
 

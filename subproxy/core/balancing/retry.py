@@ -16,7 +16,7 @@ This is asked before anything is taken from a guest that may still answer: else 
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, auto
 from math import expm1
 from typing import Final
 
@@ -39,29 +39,29 @@ WINDOW: Final = 10.0
 class Progress(IntEnum):
     """How far an exchange has come on the member that failed."""
 
-    NOT_SENT = 0
+    NOT_SENT = auto()
     """No guest can have executed it: it was not written, or was refused unexecuted."""
-    SENT = 1
+    SENT = auto()
     """A guest may have executed it."""
-    RESPONDING = 2
+    RESPONDING = auto()
     """Some of its response has gone to the client."""
 
 
 class RetryDecision(IntEnum):
     """Whether to try again, and if not, why."""
 
-    RETRY = 0
-    UNSAFE = 1
+    RETRY = auto()
+    UNSAFE = auto()
     """A guest may have executed it, and twice is not as good as once."""
-    RESPONDING = 2
+    RESPONDING = auto()
     """The client has seen part of a response."""
-    BODY_GONE = 3
+    BODY_GONE = auto()
     """The request body was streamed and is not held any more."""
-    ATTEMPTS = 4
+    ATTEMPTS = auto()
     """It was tried often enough."""
-    BUDGET = 5
+    BUDGET = auto()
     """The pool has spent its retries."""
-    NOBODY = 6
+    NOBODY = auto()
     """Nobody else is there to take it."""
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from enum import IntEnum
+from enum import IntEnum, auto
 from typing import Any, Final, NamedTuple
 
 import re2
@@ -102,11 +102,11 @@ _NOTHING: Final = re.compile(rb"(?:\(\?[a-zA-Z^-]*\)|\\Q\\E|\\E)+")
 class Kind(IntEnum):
     """How a pattern is matched; what is cheap to match also takes precedence."""
 
-    LITERAL = 0
+    LITERAL = auto()
     """One text and no other, such as C{blog\\.example}."""
-    PREFIX = 1
+    PREFIX = auto()
     """A literal beginning and then anything, such as C{/api/.*}."""
-    REGEX = 2
+    REGEX = auto()
     """Anything else; RE2 decides."""
 
 

@@ -26,12 +26,6 @@ from tests.rigs.core_strategies import make_member, make_pool, relaxed
 
 
 class StateTests(SynchronousTestCase):
-    def test_each_has_one_name(self) -> None:
-        """No two are the same number, by which the compiled path knows them."""
-        for kind in MemberState, MemberEvent:
-            self.assertEqual([each.name for each in kind], list(kind.__members__))
-            self.assertEqual([each.value for each in kind], list(range(len(kind))))
-
     """The table."""
 
     def after(self, *events: MemberEvent) -> MemberState:
