@@ -12,10 +12,12 @@ from subproxy.frontend.http2.flood import ALLOWED, Flood, FloodGuard
 from subproxy.frontend.http2.frames import ErrorCode, FrameType, Http2Error, write_frame
 from subproxy.frontend.http2.hpack import encode_fields, put_integer
 from subproxy.frontend.limits import HttpLimits
+from tests.rigs.examples import examples
 from tests.rigs.http2_client import GET
 from tests.rigs.http2_rig import Http2Rig
 
 REQUEST = encode_fields(GET)
+FIELDS = examples(16_000)
 
 
 class GuardTests(SynchronousTestCase):
@@ -140,9 +142,9 @@ class AttackTests(SynchronousTestCase):
         """CVE-2026-49975: an entry of the table, named a thousand times in a byte each: 431, and
         what it would be is never made. So are pieces of Cookie."""
         bombs = (
-            b"\x40\x01a" + put_integer(7, 0, 4000) + b"v" * 4000 + b"\xbe" * 16000,
-            b"\x40\x01a\x01b" + b"\xbe" * 16000,
-            b"\x60\x01b" + b"\xbe" * 16000,
+            b"\x40\x01a" + put_integer(7, 0, 4000) + b"v" * 4000 + b"\xbe" * FIELDS,
+            b"\x40\x01a\x01b" + b"\xbe" * FIELDS,
+            b"\x60\x01b" + b"\xbe" * FIELDS,
         )
         for bomb in bombs:
             rig = Http2Rig()
