@@ -26,7 +26,7 @@ from tools.testing.groups import (
     phases,
     unit_modules,
 )
-from tools.testing.records import FAILED, PASSED, SKIPPED, Record, Recorder, Run, read
+from tools.testing.records import FAILED, PASSED, SKIPPED, Reader, Record, Recorder, Run
 from tools.testing.summary import Result, summary
 
 EVERY = frozenset({"unit", "integration", "machines", "nightly"})
@@ -104,7 +104,7 @@ class RecordTests(SynchronousTestCase):
         self.record("a")
         self.record("b", (FAILED, "Traceback"))
         self.record("c", (SKIPPED, "no compiler"))
-        run = read(self.path)
+        run = Reader(self.path).look()
         self.assertEqual(
             [(each.test, each.outcome, each.text) for each in run.records],
             [("a", PASSED, ""), ("b", FAILED, "Traceback"), ("c", SKIPPED, "no compiler")],
@@ -114,7 +114,7 @@ class RecordTests(SynchronousTestCase):
     def test_what_has_failed_stays_failed(self) -> None:
         """An error in the test and one in its clean-up are one failure, with both texts."""
         self.record("a", (FAILED, "first"), (SKIPPED, "second"))
-        (record,) = read(self.path).records
+        (record,) = Reader(self.path).look().records
         self.assertEqual((record.outcome, record.text), (FAILED, "first\nsecond"))
 
     def test_a_run_that_was_ended(self) -> None:
@@ -123,12 +123,26 @@ class RecordTests(SynchronousTestCase):
         self.recorder.start("b")
         with self.path.open("a") as file:
             file.write('{"test": "b", "outc')
-        run = read(self.path)
+        run = Reader(self.path).look()
         self.assertEqual(run.running, "b")
         self.assertEqual(run.count(FAILED), 1)
 
+    def test_read_while_it_is_written(self) -> None:
+        """Each line once, when it is whole."""
+        reader = Reader(self.path)
+        self.record("a")
+        self.assertEqual([each.test for each in reader.look().records], ["a"])
+        self.record("b")
+        written = self.path.read_bytes()
+        self.path.write_bytes(written[:-5])
+        self.assertEqual(reader.look().running, "b")
+        self.path.write_bytes(written)
+        self.assertEqual([each.test for each in reader.look().records], ["a", "b"])
+        self.assertEqual([each.test for each in reader.look().records], ["a", "b"])
+        self.assertIsNone(reader.run.running)
+
     def test_nothing_was_run(self) -> None:
-        self.assertEqual(read(self.path / "absent"), Run())
+        self.assertEqual(Reader(self.path / "absent").look(), Run())
 
 
 class GarbageTests(SynchronousTestCase):

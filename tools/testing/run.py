@@ -25,7 +25,7 @@ from pathlib import Path
 from coverage import Coverage
 
 from tools.testing.groups import PYTEST, Phase, Shard, phases
-from tools.testing.records import EXAMPLES, FAILED, VARIABLE, Run, read
+from tools.testing.records import EXAMPLES, FAILED, VARIABLE, Reader, Run
 from tools.testing.summary import Result, failure, summary
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -94,6 +94,7 @@ class Running:
         self.records = folder / "records"
         self.log = folder / "log"
         self.records.unlink(missing_ok=True)
+        self._reader = Reader(self.records)
         self.began = time.monotonic()
         self.cut = False
         self._told = 0
@@ -117,12 +118,17 @@ class Running:
 
     def look(self) -> Run:
         """What there is so far; what has failed since the last look is printed."""
-        run = read(self.records)
+        run = self._reader.look()
         for record in run.records[self._told :]:
             if record.outcome == FAILED:
                 self.tell(failure(self.shard, record))
         self._told = len(run.records)
         return run
+
+    @property
+    def seen(self) -> Run:
+        """What there was at the last look."""
+        return self._reader.run
 
     def wait(self) -> Result:
         """Wait for its end, or end it at its limit."""
@@ -206,7 +212,7 @@ class Lane(threading.Thread):
         current = self.current
         if current is None:
             return None
-        run = read(current.records)
+        run = current.seen
         now = f", in {run.running.rpartition('.')[2]}" if run.running else ""
         return f"{current.shard.name}: {len(run.records)} tests{now}"
 
