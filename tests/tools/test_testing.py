@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.rigs.frozen import frozen_as_before
 from tests.rigs.paths import ROOT
 from tools.testing import records
-from tools.testing.garbage import keep_what_is_loaded
+from tools.testing.garbage import THRESHOLD, keep_what_is_loaded
 from tools.testing.groups import (
     ALONE,
     BESIDE_ONE,
@@ -149,10 +149,12 @@ class GarbageTests(SynchronousTestCase):
     def test_what_is_loaded_is_kept(self) -> None:
         """Whoever freezes more in a test lets go of that alone."""
         self.addCleanup(frozen_as_before())
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
         gc.unfreeze()
         keep_what_is_loaded()
         kept = gc.get_freeze_count()
         self.assertGreater(kept, 10_000)
+        self.assertEqual(gc.get_threshold()[0], THRESHOLD)
         restore = frozen_as_before()
         more = [[each] for each in range(1000)]
         gc.freeze()

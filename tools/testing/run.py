@@ -42,7 +42,9 @@ def command(shard: Shard, folder: Path) -> list[str]:
     """How a shard is run, that keeps in C{folder} what it needs."""
     if shard.runner == PYTEST:
         files = [f"{module.replace('.', '/')}.py" for module in shard.modules]
-        run = ["pytest", "-q", "-p", "tools.testing.pytest_records", *files]
+        # Asserts as they are: to rewrite those of 500 modules takes 10 s, and cases use their own.
+        options = ["-q", "--assert=plain", "-p", "tools.testing.pytest_records"]
+        run = ["pytest", *options, *files]
     else:
         run = ["twisted.trial", "--random=0", "--reporter=records", *shard.modules]
     if shard.measured and shard.runner == PYTEST:
