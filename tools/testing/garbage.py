@@ -14,8 +14,9 @@ def keep_what_is_loaded() -> None:
     """
     To be called when all tests are loaded, and none has run.
 
-    What is loaded stays until the last test. Otherwise each full collection goes through hundreds of modules again: of 15.3 s of a processor
-    that 900 unit tests took 3.0 were the collector's, and with this 1.4.
+    What is loaded stays until the last test. Otherwise each full collection goes through hundreds
+    of modules again: of 15.3 s of a processor that 900 unit tests took 3.0 were the collector's,
+    and with this 1.4.
     """
     gc.collect()
     gc.freeze()

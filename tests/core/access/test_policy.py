@@ -296,6 +296,14 @@ class PolicyTests(SynchronousTestCase):
         nothing = Policy([Guest(("a",), (), Quotas())])
         self.assertIn("may claim nothing", nothing.allows("a", Route(b"a")) or "")
 
+    def test_an_entry_without_more(self) -> None:
+        """Such as that of a machine: WebSockets, no TLS of clients, whatever else is for all."""
+        plain = Policy([Guest(("a",), (), Quotas())], upgrades=frozenset(), passthrough=True)
+        self.assertFalse(plain.passes_through("a"))
+        self.assertEqual(plain.upgrades("a"), {b"websocket"})
+        self.assertTrue(plain.passes_through("b"))
+        self.assertEqual(plain.upgrades("b"), set())
+
 
 #: Few hosts and paths, so that claims and routes meet often.
 own_claims = st.builds(
