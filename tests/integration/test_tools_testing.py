@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from coverage import CoverageData
 from twisted.trial.unittest import SynchronousTestCase
 
 from tools.testing import run
 from tools.testing.groups import PYTEST, TRIAL, Phase, Shard
+from tools.testing.measured import Combining
 from tools.testing.records import FAILED, PASSED, SKIPPED
 from tools.testing.run import Running
 
@@ -56,6 +58,26 @@ class RunTests(SynchronousTestCase):
 
     def test_trial(self) -> None:
         self.check(TRIAL)
+
+    def test_what_was_measured(self) -> None:
+        """Files of several processes become one, and what is written meanwhile stays."""
+        for name in "ab":
+            (self.folder / f"{name}.py").write_text("print()\n")
+            command = [sys.executable, "-m", "coverage", "run", "-p", f"{name}.py"]
+            subprocess.run(command, cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+        self.assertEqual(len(list(self.folder.glob(".coverage.*"))), 2)
+        combining = Combining(self.folder, "all")
+        (self.folder / ".coverage.later").touch()
+        self.assertTrue(combining.wait())
+        found = sorted(each.name for each in self.folder.glob(".coverage*"))
+        self.assertEqual(found, [".coverage.all", ".coverage.later"])
+        data = CoverageData(str(self.folder / ".coverage.all"))
+        data.read()
+        self.assertEqual({Path(each).name for each in data.measured_files()}, {"a.py", "b.py"})
+
+    def test_nothing_was_measured(self) -> None:
+        self.assertTrue(Combining(self.folder, "all").wait())
+        self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_pytest(self) -> None:
         self.check(PYTEST)

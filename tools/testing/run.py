@@ -25,6 +25,7 @@ from pathlib import Path
 from coverage import Coverage
 
 from tools.testing.groups import PYTEST, Phase, Shard, phases
+from tools.testing.measured import Combining
 from tools.testing.records import EXAMPLES, FAILED, VARIABLE, Reader, Run
 from tools.testing.summary import Result, failure, summary
 
@@ -256,17 +257,23 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     wanted = phases(ROOT, frozenset(arguments.groups))
     folder = Path(tempfile.mkdtemp(prefix="subproxy-tests-"))
+    combining: list[Combining] = []
     for number, phase in enumerate(wanted, 1):
         print(f"[{number}/{len(wanted)}] {phase.name}: about {phase.about}", flush=True)
         more, interrupted = run_phase(phase, folder / str(number))
         results += more
         if interrupted:
             break
+        if number < len(wanted):
+            combining.append(Combining(ROOT, f"{folder.name}-{number}"))
+    combined = False not in [each.wait() for each in combining]
     print(summary(results))
+    if not combined:
+        print("What was measured of branches could not be put together.")
     if interrupted:
         print(f"Interrupted. What ran until then is in {folder}")
         sys.exit(130)
-    if not results or not all(result.good for result in results):
+    if not results or not combined or not all(result.good for result in results):
         print(f"The whole output is in {folder}")
         sys.exit(1)
     shutil.rmtree(folder)
