@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Generic, TypeVar
 
 from subproxy.core.access.claims import Claim, conflict
@@ -13,10 +14,10 @@ T = TypeVar("T")
 class ClaimConflicts(Generic[T]):
     """See above. What conflicts is what C{conflict} says."""
 
-    __slots__ = ("_at", "_below", "_count")
+    __slots__ = ("_at", "_below", "_order")
 
     def __init__(self) -> None:
-        self._count = 0
+        self._order = count()
         self._at: dict[bytes, list[tuple[int, Claim, T]]] = {}
         """By what all hosts of a claim end with: a literal host, or a wildcard's suffix."""
         self._below: dict[bytes, list[tuple[int, Claim, T]]] = {}
@@ -24,8 +25,7 @@ class ClaimConflicts(Generic[T]):
 
     def add(self, claim: Claim, owner: T) -> None:
         """It is C{owner}'s."""
-        entry = self._count, claim, owner
-        self._count += 1
+        entry = next(self._order), claim, owner
         self._at.setdefault(claim.suffix, []).append(entry)
         if not claim.literal:
             for suffix in _wider(claim.suffix):
@@ -47,6 +47,6 @@ class ClaimConflicts(Generic[T]):
 def _wider(suffix: bytes) -> Iterator[bytes]:
     """The suffixes of wildcards that cover what one of C{suffix} does, and more."""
     while suffix:
-        at = suffix.find(b".", 1)
-        suffix = suffix[at:] if at > 0 else b""
+        _, dot, rest = suffix.removeprefix(b".").partition(b".")
+        suffix = dot + rest
         yield suffix

@@ -69,7 +69,7 @@ class Claim:
 
     def meets_host(self, host: Pattern) -> bool:
         """Tell whether C{host} may match a host that lies within the claim."""
-        if host.kind is Kind.LITERAL or self.host == "*":
+        if host.kind is Kind.LITERAL:
             return self._covers_host(host)
         suffix = wildcard(host)
         if suffix is None or self.suffix.endswith(suffix):

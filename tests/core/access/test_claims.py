@@ -132,6 +132,7 @@ class ClaimTests(SynchronousTestCase):
     def test_what_a_host_may_meet(self) -> None:
         """Whether it may match any host within the claim, be that more or less than the claim."""
         every, one = Claim("*.b.example", "/"), Claim("x.b.example", "/")
+        self.assertTrue(Claim("*", "/").meets_host(host_pattern(HEADS[0] + rb"c\.example")))
         for source, of_every, of_one in (
             (rb"x\.b\.example", True, True),
             (rb"y\.b\.example", True, False),
@@ -139,6 +140,7 @@ class ClaimTests(SynchronousTestCase):
             (HEADS[0] + rb"example", True, True),
             (HEADS[0] + rb"a\.b\.example", True, False),
             (HEADS[0] + rb"c\.example", False, False),
+            (HEADS[0] + rb"x\.b\.example", True, False),
             (rb"[xy]\.c\.example", True, True),  # who can tell
         ):
             host = host_pattern(source)

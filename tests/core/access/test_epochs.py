@@ -38,6 +38,30 @@ class ForgetTests(SynchronousTestCase):
         self.assertEqual(epochs.expire(9999.0), 0)
         self.assertIsInstance(epochs.hello(two), AcceptHello)
 
+    def test_what_a_run_is_called(self) -> None:
+        epochs = Epochs()
+        self.assertEqual(epochs.run("vm"), b"")
+        epochs.begin("vm", b"first")
+        epochs.begin("vm2", b"other")
+        self.assertEqual((epochs.run("vm"), epochs.run("vm2")), (b"first", b"other"))
+        epochs.begin("vm", b"second")
+        self.assertEqual(epochs.run("vm"), b"second")
+        epochs.begin("vm", b"")
+        self.assertEqual((epochs.run("vm"), epochs.run("vm2")), (b"", b"other"))
+        epochs.begin("vm", b"")
+
+    def test_started_anew_while_one_of_two_is_there(self) -> None:
+        """Of who is not there no instance is known any more; that of who is there still is."""
+        epochs = Epochs()
+        epochs.hello(instance(b"one"))
+        gone = instance(b"one", worker=1)
+        epochs.hello(gone)
+        epochs.gone(gone, 1.0)
+        epochs.begin("vm", b"run")
+        for worker, back in ((1, AcceptHello), (0, RefuseHello)):
+            self.assertIsInstance(epochs.hello(instance(b"two", worker=worker)), AcceptHello)
+            self.assertIsInstance(epochs.hello(instance(b"one", worker=worker)), back)
+
 
 class EpochTests(SynchronousTestCase):
     """C{Epochs.hello}."""
