@@ -334,7 +334,7 @@ class _Reader:
             if key not in names:
                 from difflib import get_close_matches
 
-                close = get_close_matches(key, names, 1)
+                close = get_close_matches(key, names)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 line = self.lines.key(key, name, index) if name else self.lines.table(key)
                 self._problem(line, f"unknown key {key!r}{hint}")

@@ -65,6 +65,13 @@ class ParseTests(SynchronousTestCase):
         none = none.replace('upgrades = ["WebSocket", "Echo/1"]', "upgrades = []")
         self.assertFalse(parse_policy(none).changes_to(b"websocket"))
 
+    def test_entries_for_nobody(self) -> None:
+        """Two of them have no identity; they do not have the same one."""
+        found = self.problems('[[guest]]\nhosts = "a"\n[[guest]]\nhosts = "b"')
+        self.assertEqual(
+            found, [(1, "the guest has no identity"), (3, "the guest has no identity")]
+        )
+
     def test_passthrough(self) -> None:
         """Not unless it is said, for all or for one; and only yes or no."""
         guest = '[[guest]]\nidentity = "a"\nhosts = "a.example"\n'
@@ -295,6 +302,62 @@ class PolicyTests(SynchronousTestCase):
         )
         nothing = Policy([Guest(("a",), (), Quotas())])
         self.assertIn("may claim nothing", nothing.allows("a", Route(b"a")) or "")
+        # It is not a matter of writing where the host or the path is another one.
+        whole = parse_policy('[[guest]]\nidentity = "a"\nhosts = "x.y"')
+        for of, host, path, claims in (
+            (policy, rb"z\.y", b"/api", "x.y/api, x.y/v"),
+            (policy, rb"x\.y", rb"/x(/.*)?", "x.y/api, x.y/v"),
+            (whole, rb"z\.y", b".*", "x.y/"),
+        ):
+            self.assertEqual(
+                of.allows("a", Route(host, path)), f"this virtual machine may claim {claims}"
+            )
+
+    def test_whose_tls_is_passed_through(self) -> None:
+        """That of names of which nobody else owns any; who claims more owns none of them."""
+        policy = parse_policy(
+            """
+            [default]
+            passthrough = true
+            [[guest]]
+            identity = "narrow"
+            hosts = "x.a.example"
+            [[guest]]
+            identity = "wide"
+            hosts = ["y.a.example", "*.a.example", "*.b.example", "z.b.example"]
+            [[guest]]
+            identity = "not"
+            hosts = "c.example"
+            passthrough = false
+            """
+        )
+        for identity, host, reason in (
+            ("narrow", rb"x\.a\.example", None),
+            ("wide", rb"[^.]+\.b\.example", None),
+            (
+                "wide",
+                rb"[^.]+\.a\.example",
+                "x.a.example/ belongs to another virtual machine, which would lose it",
+            ),
+            (
+                "not",
+                rb"c\.example",
+                "the TLS of clients is not passed through to this virtual machine",
+            ),
+        ):
+            self.assertEqual(policy.passthrough_fault(identity, Route(host)), reason, host)
+
+    def test_guests_more(self) -> None:
+        """Behind those that there are, or that nobody has told of."""
+        more = Guest(("b",), (Claim("b.example", "/"),), Quotas(), frozenset(), True)
+        for text in ("", '[[guest]]\nidentity = "a"\nhosts = "a.example"'):
+            policy = parse_policy(text)
+            both = policy.with_guests([more])
+            found = [guest.identities for guest in both.guests or ()]
+            self.assertEqual(found, [*([("a",)] if text else []), ("b",)])
+            self.assertEqual(
+                (both.upgrades("b"), both.passes_through("b")), ({b"websocket"}, False)
+            )
 
     def test_an_entry_without_more(self) -> None:
         """Such as that of a machine: WebSockets, no TLS of clients, whatever else is for all."""
@@ -379,6 +442,7 @@ class GlobTests(SynchronousTestCase):
             ("a*b*c", "a-b-c", True),
             ("a*b*c", "a-c", False),
             ("a*bb*b", "abb", False),
+            ("*b*", "bc", True),
             ("/run/bü*/*.sock", "/run/bücher/x.sock", True),
         ]:
             self.assertIs(Glob(glob).matches(name.encode()), matches, (glob, name))

@@ -73,6 +73,17 @@ class TokenBucketTests(SynchronousTestCase):
         self.assertEqual(stopped.wait(9.0), inf)
         self.assertEqual(bucket.refused, 0)
 
+    def test_what_is_there_is_not_waited_for(self) -> None:
+        """Where nothing comes any more, either."""
+        bucket = TokenBucket(0.0, 5.0, 1.0)
+        self.assertEqual((bucket.wait(1.0, 5.0), bucket.wait(1.0, 5.5)), (0.0, float("inf")))
+
+    def test_refusals_are_counted(self) -> None:
+        bucket = TokenBucket(1.0, 0.0, 1.0)
+        for number in range(1, 4):
+            self.assertFalse(bucket.take(1.0))
+            self.assertEqual(bucket.refused, number)
+
     def test_negative_is_refused(self) -> None:
         self.assertRaises(ValueError, TokenBucket, -1.0, 1.0, 0.0)
         self.assertRaises(ValueError, TokenBucket, 1.0, -1.0, 0.0)
