@@ -69,6 +69,20 @@ class TomlLinesTests(SynchronousTestCase):
         self.assertEqual(found, [2, 3, 2, 5])
         self.assertEqual(lines.key("e", "d"), 4)
 
+    def test_dotted_keys_of_one_table(self) -> None:
+        """Each has its own line, and those that are not there that of the first."""
+        lines = TomlLines("\ndefault.streams = 1\ndefault.tunnels = 2\n")
+        found = [lines.key(key, "default") for key in ("streams", "tunnels", "buffer")]
+        self.assertEqual(found, [2, 3, 2])
+
+    def test_a_table_in_one_that_has_no_header(self) -> None:
+        lines = TomlLines("\n[default.more]\nkey = 1\n[site.headers]\n[site.headers]")
+        self.assertEqual((lines.key("more", "default"), lines.key("headers", "site")), (2, 4))
+
+    def test_columns_of_lines_that_are_not_there(self) -> None:
+        lines = TomlLines("  a\n   b")
+        self.assertEqual([lines.column(line) for line in range(4)], [1, 3, 4, 1])
+
     def test_columns(self) -> None:
         """Where a line begins, but for what indents it; the first one for what is no line."""
         lines = TomlLines("a = 1\n  b = 2\n\tc = 3\n")
