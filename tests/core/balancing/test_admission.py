@@ -100,6 +100,21 @@ class AdmissionTests(SynchronousTestCase):
         self.assertFalse(none.accepts(pool, 0.0, (member,)))
         self.assertFalse(none.accepts(make_pool(), 0.0))
 
+    def test_whoever_may_wait_is_accepted(self) -> None:
+        """For a busy member, or for any, as long as one of them may be waited for."""
+        self.member.in_flight = 1
+        for busy, vacant in ((0.0, 1.0), (1.0, 0.0)):
+            limits = AdmissionLimits(busy=busy, vacant=vacant)
+            admission = Admission(RoundRobin(), Random(1), limits)
+            found = [admission.accepts(pool, 0.0) for pool in (self.pool, make_pool())]
+            self.assertEqual(found, [busy > 0.0, vacant > 0.0])
+
+    def test_who_waits_for_others_does_not_keep_one_from_being_accepted(self) -> None:
+        self.wait("a", excluded=(self.member,))
+        self.admission.set_limits(AdmissionLimits(busy=0.0))
+        self.assertTrue(self.admission.accepts(self.pool, 0.0))
+        self.assertFalse(self.admission.accepts(self.pool, 0.0, (self.member,)))
+
     def test_other_limits(self) -> None:
         """They are asked from then on; what waits already keeps its deadline."""
         self.send("first")
