@@ -179,6 +179,15 @@ class PowerOfTwoTests(SynchronousTestCase):
             counts(PowerOfTwo(), make_pool(*group), 50, excluded=(group[0],)), {group[1]: 50}
         )
 
+    def test_the_better_one_of_two_is_out(self) -> None:
+        """In either place; or it has as much as it takes."""
+        worse, better = make_member(latency=0.2), make_member(latency=0.001, concurrency=1)
+        for pool in (make_pool(worse, better), make_pool(better, worse)):
+            better.state, better.in_flight = int(MemberState.EJECTED), 0
+            self.assertEqual(counts(PowerOfTwo(), pool, 50), {worse: 50})
+            better.state, better.in_flight = int(MemberState.READY), 1
+            self.assertEqual(counts(PowerOfTwo(), pool, 50), {worse: 50})
+
     def test_among_those_left_the_better_wins(self) -> None:
         group = [make_member(latency=0.2), make_member(latency=0.1), make_member()]
         shares = counts(PowerOfTwo(), make_pool(*group), 100, excluded=(group[2],))
