@@ -28,11 +28,8 @@ UNKNOWN: Final = -1.0
 
 def clamp(sample: float) -> float:
     """Return C{sample} within FLOOR and CEILING; what is not a number counts as CEILING."""
-    if sample <= FLOOR:
-        return FLOOR
-    if sample < CEILING:
-        return sample
-    return CEILING
+    # In this order, so that what is not a number becomes CEILING.
+    return max(FLOOR, min(CEILING, sample))
 
 
 def ewma(average: float, last: float, sample: float, now: float) -> float:

@@ -19,6 +19,9 @@ from subproxy.core.balancing.member import (
     MemberEvent,
     MemberState,
     Pool,
+    is_host,
+    is_peer,
+    is_worker,
     usable,
 )
 from subproxy.core.routing.route import Route
@@ -122,6 +125,30 @@ class MemberTests(SynchronousTestCase):
         ]:
             self.assertEqual(Member("a", b"", b"", now=0.0, weight=weight).weight, clamped)
 
+    def test_weights_of_an_operator(self) -> None:
+        """In place of what it declares; a share is of either, and None takes it back."""
+        member = Member("a", b"", b"", now=0.0, weight=2.0)
+        member.assign(4.0)
+        self.assertEqual((member.weight, member.declared), (4.0, 2.0))
+        member.reweigh(0.5)
+        self.assertEqual(member.weight, 2.0)
+        member.assign(None)
+        self.assertEqual(member.weight, 1.0)
+        member.assign(0.0)
+        self.assertEqual(member.weight, MIN_WEIGHT)
+
+    def test_who_stands_for_others(self) -> None:
+        """Another process of this proxy, or another host; no guest, whatever it is called."""
+        for identity, peer, worker, host in (
+            ("worker:1", True, True, False),
+            ("host:b", True, False, True),
+            ("cid:3", False, False, False),
+            ("a worker:1", False, False, False),
+        ):
+            member = Member(identity, b"", b"", now=0.0)
+            found = is_peer(member), is_worker(member), is_host(member)
+            self.assertEqual(found, (peer, worker, host), identity)
+
     def test_concurrency_is_not_negative(self) -> None:
         self.assertRaises(ValueError, Member, "a", b"", b"", now=0.0, concurrency=-1)
 
@@ -156,6 +183,7 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual((pool.vacant_since, pool.waiting, pool.cursor), (3.0, 0, 0))
         self.assertEqual(pool.precedence, (0, -2, 0, -1, -2, b"a", b"/b"))
         self.assertFalse(pool.has_ready())
+        self.assertFalse(pool.tells_tls)
         self.assertFalse(hasattr(pool, "__dict__"))
 
     def test_has_ready(self) -> None:
