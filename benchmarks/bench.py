@@ -17,8 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import bench_report, machine, options
-from .contenders import REFERENCE, Contender, Server, for_requests
-from .contenders.subproxy import Subproxy
+from .contenders import REFERENCE, USUAL, Contender, Server, for_requests, for_scale
 from .figures import middle, rotated, select
 from .measure import InvalidRun, Sample, idle_connections
 from .rig import NotStarted, Rig, cpu_seconds, raise_descriptor_limit
@@ -189,26 +188,36 @@ class Bench:
                 print(f"  idle {name:24} {self.memory[name]}", flush=True)
 
     def measure_scale(self, subscriptions: int, routes: int) -> None:
-        """What many subscriptions and routes add to the cost of a request, pair by pair."""
-        for reactor in ("io_uring", "epoll"):
-            few = Subproxy(reactor)
-            if few.name in self.contenders:
+        """What many subscriptions and routes add to the cost of a request, pair by pair.
+
+        Beside it, what the same adds at the kernel's floor, of which no two requests in a row have
+        one guest either.
+        """
+        for reactor in ("io_uring", "compiled_epoll"):
+            pairs = for_scale(subscriptions, routes, reactor)
+            if pairs["subproxy"][0].name in self.contenders:
                 break
         else:
             return
-        many = Subproxy(reactor, subscriptions=subscriptions, routes=routes)
         try:
-            with self.rig("few") as small, self.rig("many") as large:
-                servers = (few.start(small), many.start(large))
+            with contextlib.ExitStack() as stack:
+                servers = {
+                    each.name: each.start(stack.enter_context(self.rig(each.name)))
+                    for pair in pairs.values()
+                    for each in pair
+                }
                 self.resting = {
-                    contender.name: resting(server)
-                    for contender, server in zip((few, many), servers, strict=True)
+                    each.name: resting(servers[each.name]) for each in pairs["subproxy"]
                 }
                 for turn in range(self.rounds):
-                    self.add(self.runner.keepalive(few.name, servers[0], 64, turn), self.scale)
-                    for hosts in (1, subscriptions):
-                        sample = self.runner.keepalive(many.name, servers[1], 64, turn, hosts=hosts)
-                        self.add(sample, self.scale)
+                    for what, pair in pairs.items():
+                        few, many = (each.name for each in pair)
+                        self.add(self.runner.keepalive(few, servers[few], 64, turn), self.scale)
+                        for hosts in (1, subscriptions) if what == "subproxy" else (subscriptions,):
+                            self.add(
+                                self.runner.keepalive(many, servers[many], 64, turn, hosts=hosts),
+                                self.scale,
+                            )
         except (NotStarted, InvalidRun) as error:
             self.problem(f"scale: {error}")
 
@@ -223,8 +232,8 @@ def parts(text: str) -> frozenset[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark; 1 if any measurement was invalid."""
-    parser = options.parser(__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
+    parser = options.parser(__doc__.splitlines()[0], contenders=USUAL)
+    parser.add_argument("--seconds", type=float, default=0.6, help="length of one measurement")
     parser.add_argument("--connections", default="1,8,64,256", help="numbers, with commas between")
     parser.add_argument(
         "--idle", type=int, default=10_000, help="idle connections; 0: not measured"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,37 @@ LIMITED = "\\*"
 PLOT = "performance-requests.svg"
 ASIDE = ("subproxy-io-uring-python", "uwsgi-keepalive")
 """Proxies that are in all tables, but not in the summary."""
+SAID_OF = {
+    "subproxy-io-uring": "On io_uring",
+    "subproxy-compiled-epoll": "On epoll, where there is no io_uring,",
+}
+"""Of whom the summary speaks in words."""
+FEW = 8
+"""At so many connections at most, a table has how long an answer takes."""
 
 
 def _cpu(sample: Sample) -> float:
     return sample.cpu_us
+
+
+def _bullet(text: str) -> str:
+    return textwrap.fill(
+        f"- {text}", 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _p50(sample: Sample) -> float:
+    return float(sample.raw["p50_us"])
+
+
+def _p99(sample: Sample) -> float:
+    return float(sample.raw["p99_us"])
+
+
+def listed(items: Iterable[str]) -> str:
+    """C{1, 8 and 64}."""
+    *most, last = items
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _congestion(facts: dict[str, Any]) -> str:
@@ -102,6 +130,23 @@ class Report:
             rows.append(row)
         return table(head, rows)
 
+    def answers(self) -> str:
+        """How long an answer takes where each connection asks again as soon as it has one."""
+        head = ["p50, p99 in µs, connections:", *map(str, self._counts), "new connection"]
+        cells = [*(("keepalive", count) for count in self._counts), ("connect", 64)]
+        rows = [
+            [
+                title,
+                *(
+                    f"{self.cell(name, scenario, count, _p50)}, "
+                    f"{self.cell(name, scenario, count, _p99)}"
+                    for scenario, count in cells
+                ),
+            ]
+            for name, title in self._titles.items()
+        ]
+        return table(head, rows)
+
     def latency(self) -> str:
         """Latency quantiles at constant rates."""
         rates = self._results["rates"]
@@ -155,31 +200,71 @@ class Report:
         return table(head, rows)
 
     def scale(self) -> str:
-        """What many subscriptions add."""
+        """What many subscriptions add, to the proxy and to the kernel's floor."""
         if not self._scale:
             return ""
-        first = self._scale[0].contender
-        reference = select(self._scale, first, "keepalive")
         resting = self._results["resting"]
-        rows = [
-            [
-                "one guest, one route",
-                with_ratio(middle(reference, _cpu), None),
-                f"{resting[first]:.2%}",
-            ]
-        ]
-        for scenario in dict.fromkeys(s.scenario for s in self._scale if s.contender != first):
-            hosts = int(scenario.rpartition("-")[2])
-            many = next(s.contender for s in self._scale if s.contender != first)
-            samples = select(self._scale, many, scenario)
-            what = "requests for one of them" if hosts == 1 else f"requests for all {hosts:,} hosts"
-            count = self._results["settings"]["subscriptions"]
-            title = f"{count:,} guests, {count * 10:,} routes, {what}"
-            ratio = paired_ratio(samples, reference, _cpu)
-            cost = with_ratio(middle(samples, _cpu), ratio)
-            rows.append([title, cost, f"{resting[many]:.2%}"])
+        count = self._results["settings"]["subscriptions"]
+        titles = {
+            (False, 1): f"{count:,} guests, {count * 10:,} routes, requests for one of them",
+            (False, count): f"the same, requests for all {count:,} hosts in turn",
+            (True, count): "the kernel's floor of that (to one of one guest)",
+        }
+        rows = []
+        for few, many, floor in self._scale_pairs():
+            reference = select(self._scale, few, "keepalive")
+            if not floor:
+                cost = number(middle(reference, _cpu))
+                rows.append(["one guest, one route", cost, f"{resting[few]:.2%}"])
+            for hosts in (count,) if floor else (1, count):
+                samples = select(self._scale, many, f"keepalive-hosts-{hosts}")
+                cost = with_ratio(middle(samples, _cpu), paired_ratio(samples, reference, _cpu))
+                rest = "-" if floor else f"{resting[many]:.2%}"
+                rows.append([titles[floor, hosts], cost, rest])
         head = ["64 connections", "CPU µs a request", "of a core when nobody asks"]
         return table(head, rows)
+
+    def _scale_pairs(self) -> list[tuple[str, str, bool]]:
+        """Who had one guest, who had many, and whether these are the kernel's floor."""
+        names = list(dict.fromkeys(sample.contender for sample in self._scale))
+        return [
+            (few, many, few.startswith("floor"))
+            for few, many in zip(names[::2], names[1::2], strict=True)
+        ]
+
+    def said(self) -> str:
+        """What the figures say, in sentences that are made of them."""
+        items = []
+        for name, where in SAID_OF.items():
+            ratios = [
+                paired_ratio(
+                    select(self._samples, name, "keepalive", count),
+                    select(self._samples, REFERENCE, "keepalive", count),
+                    _cpu,
+                )
+                for count in self._counts
+            ]
+            if ratios and all(ratios):
+                items.append(
+                    f"{where} a request costs {listed(f'{ratio:.2f}' for ratio in ratios)} of "
+                    f"{REFERENCE}'s CPU time at {listed(map(str, self._counts))} connections"
+                )
+        count = self._results["settings"]["subscriptions"]
+        for few, many, floor in self._scale_pairs():
+            reference = select(self._scale, few, "keepalive")
+            one, every = (
+                paired_ratio(select(self._scale, many, f"keepalive-hosts-{hosts}"), reference, _cpu)
+                for hosts in (1, count)
+            )
+            if floor and every:
+                items[-1] += f", and {every:.2f} at the kernel's floor: a socket a guest"
+            elif one and every:
+                items.append(
+                    f"With {count:,} guests that have {count * 10:,} routes, a request for one of "
+                    f"them costs {one:.2f} of what it costs with one guest; where all are asked "
+                    f"in turn {every:.2f}"
+                )
+        return "\n".join(_bullet(f"{item}.") for item in items)
 
     def reactors(self) -> str:
         """The plain Twisted echo on io_uring, as a ratio to the same on epoll."""
@@ -200,6 +285,7 @@ class Report:
     def latency_and_memory(self) -> str:
         """Of the proxies, two quantiles at the common rate, and memory, in one table."""
         common = number(self._results["rates"].get(REFERENCE))
+        few = [count for count in self._counts if count <= FEW]
         rows = []
         for name, title in self._titles.items():
             memory = self._results["memory"].get(name)
@@ -207,8 +293,11 @@ class Report:
                 continue
             p50, p99, _ = self._quantiles(name, "common")
             idle = idle_bytes(memory["rss_before"], memory["rss_after"], memory["connections"])
-            rows.append([title, p50, p99, f"{memory['rss_before'] / 1e6:.1f} MB", f"{idle:,.0f}"])
-        head = ["latency, µs; memory", f"p50 at {common}/s", f"p99 at {common}/s"]
+            soon = [self.cell(name, "keepalive", count, _p50) for count in few]
+            kept = f"{memory['rss_before'] / 1e6:.1f} MB"
+            rows.append([title, *soon, p50, p99, kept, f"{idle:,.0f}"])
+        head = ["latency, µs; memory", *(f"p50, {count} conn." for count in few)]
+        head += [f"p50 at {common}/s", f"p99 at {common}/s"]
         return table([*head, "RSS, warm", "bytes an idle connection"], rows)
 
     def summary(self) -> str:
@@ -220,6 +309,7 @@ class Report:
                 f"{facts['processor']}, Linux {facts['kernel']}. Medians of {settings['rounds']} "
                 f"interleaved rounds; in parentheses the ratio to {REFERENCE}."
             ),
+            self.said(),
             self.cpu(proxies=True),
             self.latency_and_memory() if self._results["memory"] else "",
             self.scale(),
@@ -252,6 +342,7 @@ class Report:
                 f"{LIMITED} the load or the backend was the limit: the contender ran for less "
                 f"than {FULL:.0%} of the time."
             ),
+            self.answers(),
             self.latency(),
             self.memory() if self._results["memory"] else "",
             self.scale(),

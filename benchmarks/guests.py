@@ -14,9 +14,7 @@ import contextlib
 import statistics
 import sys
 
-from .contenders import Contender, Server
-from .contenders.floor import GuestFloor
-from .contenders.subproxy import Subproxy
+from .contenders import Server, for_scale
 from .interleaved import in_turn, spread
 from .measure import Sample
 from .rig import Rig, raise_descriptor_limit
@@ -36,13 +34,7 @@ def main() -> int:
     raise_descriptor_limit()
     many = options.guests
     runner = Runner(CORES[1], options.seconds)
-    pairs: dict[str, tuple[Contender, Contender]] = {
-        "floor": (GuestFloor(1), GuestFloor(many)),
-        "subproxy": (
-            Subproxy("io_uring"),
-            Subproxy("io_uring", subscriptions=many, routes=ROUTES),
-        ),
-    }
+    pairs = for_scale(many, ROUTES)
     found: dict[str, list[tuple[Sample, Sample]]] = {name: [] for name in pairs}
     with contextlib.ExitStack() as stack:
         servers: dict[str, list[Server]] = {

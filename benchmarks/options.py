@@ -17,16 +17,21 @@ from .contenders import Contender
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 TABLES = ROOT / "benchmarks" / "performance-tables.md"
 QUIET_LOAD = 0.5
+EVERYBODY = "all"
 RESULTS = ROOT / "benchmarks" / "results"
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the common options."""
+def parser(description: str, contenders: Sequence[str] = (EVERYBODY,)) -> argparse.ArgumentParser:
+    """A parser with the common options; C{contenders} are those that are measured usually."""
     it = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     it.add_argument("--rounds", type=int, default=5, help="rounds, interleaved")
-    it.add_argument("--contenders", default="all", help="names, with commas between")
+    it.add_argument(
+        "--contenders",
+        default=",".join(contenders),
+        help=f"names, with commas between; {EVERYBODY}: all that there are",
+    )
     it.add_argument("--server-core", type=int, default=0, help="the core of what is measured")
     it.add_argument("--load-core", type=int, default=1, help="the core of all else")
     it.add_argument("--print", action="store_true", help="print; touch neither pages nor results")
@@ -92,7 +97,7 @@ def choose(everybody: Sequence[Contender], options: argparse.Namespace) -> list[
     Installs peers first. Raises SystemExit for an unknown name, or if nobody is left.
     """
     names = {contender.name for contender in everybody}
-    wanted = names if options.contenders == "all" else set(options.contenders.split(","))
+    wanted = names if options.contenders == EVERYBODY else set(options.contenders.split(","))
     if wanted - names:
         raise SystemExit(
             f"unknown: {', '.join(sorted(wanted - names))}; known: {', '.join(sorted(names))}"

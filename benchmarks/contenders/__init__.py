@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Contender, Server
-from .floor import Floor
+from .floor import Floor, GuestFloor
 from .haproxy import HAProxy
 from .nginx import UNBUFFERED, Nginx
 from .subproxy import Subproxy
@@ -13,12 +13,31 @@ from .uwsgi import UWSGI
 REFERENCE = "nginx"
 """Whom the ratios are to."""
 
+USUAL = (
+    *("subproxy-io-uring", "subproxy-compiled-epoll"),
+    *(REFERENCE, "haproxy", "uwsgi", "floor"),
+)
+"""Those of C{for_requests} that are measured if nobody says who."""
+
+
+def for_scale(
+    guests: int, routes: int, reactor: str = "io_uring"
+) -> dict[str, tuple[Contender, Contender]]:
+    """With one guest, and with many that have so many routes each: the proxy, and the floor."""
+    return {
+        "subproxy": (
+            Subproxy(reactor, run=True),
+            Subproxy(reactor, subscriptions=guests, routes=routes, run=True),
+        ),
+        "floor": (GuestFloor(1), GuestFloor(guests)),
+    }
+
 
 def for_requests() -> list[Contender]:
     """The contenders of C{benchmarks.bench}, in the order of the tables."""
     return [
-        Subproxy("io_uring"),
-        Subproxy("compiled_epoll"),
+        Subproxy("io_uring", run=True),
+        Subproxy("compiled_epoll", run=True),
         Subproxy("epoll"),
         Subproxy("io_uring", fastpath=False),
         Nginx(),
@@ -46,4 +65,12 @@ def for_bodies() -> list[Contender]:
     ]
 
 
-__all__ = ["REFERENCE", "Contender", "Server", "for_bodies", "for_requests"]
+__all__ = [
+    "REFERENCE",
+    "USUAL",
+    "Contender",
+    "Server",
+    "for_bodies",
+    "for_requests",
+    "for_scale",
+]

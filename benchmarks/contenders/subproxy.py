@@ -48,7 +48,8 @@ class Subproxy(Contender):
             with all that a public route may have beside.
         @param traces: traces are followed, and so many of them sampled.
         @param checkout: a tree with its own virtual environment, to be measured beside another.
-        @param run: it is started by C{subproxy run}, on the reactor that it chooses.
+        @param run: it is started by C{subproxy run}, which chooses its reactor: on
+            C{compiled_epoll}, io_uring is not permitted to it.
         """
         self.name = f"subproxy-{reactor.replace('_', '-')}"
         self.title = f"subproxy, {reactor}"
@@ -75,6 +76,10 @@ class Subproxy(Contender):
         if run:
             python = sys.executable if checkout is None else str(checkout / ".venv/bin/python")
             self._run = [python, "-m", "subproxy", "run"]
+            if reactor == "compiled_epoll":
+                self._run.insert(0, program("without_io_uring"))
+            elif reactor != "io_uring":
+                raise ValueError(f"subproxy run takes no {reactor}")
 
     def missing(self) -> str | None:
         if importlib.util.find_spec("subproxy.tap") is None:

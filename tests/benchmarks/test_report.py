@@ -74,6 +74,8 @@ def requests() -> dict[str, Any]:
             one("mine", "keepalive", 64, raw(10)),
             one("many", "keepalive-hosts-1", 64, raw(10.5)),
             one("many", "keepalive-hosts-1000", 64, raw(12)),
+            one("floor-1", "keepalive", 64, raw(5)),
+            one("floor-1000", "keepalive-hosts-1000", 64, raw(8)),
         ],
         "resting": {"mine": 0.0012, "many": 0.034},
         "problems": [],
@@ -108,7 +110,28 @@ class RequestsReportTests(SynchronousTestCase):
         text = self.report.scale()
         self.assertIn("| one guest, one route | 10.0 | 0.12% |", text)
         self.assertIn("requests for one of them | 10.5 (1.05) | 3.40% |", text)
-        self.assertIn("requests for all 1,000 hosts | 12.0 (1.20) | 3.40% |", text)
+        self.assertIn("requests for all 1,000 hosts in turn | 12.0 (1.20) | 3.40% |", text)
+        self.assertIn("kernel's floor of that (to one of one guest) | 8.00 (1.60) | - |", text)
+
+    def test_said(self) -> None:
+        """Sentences have the ratios of the tables, of what was measured at each number."""
+        results = requests()
+        self.assertNotIn("io_uring", bench_report.Report(results).said())
+        results["contenders"]["subproxy-io-uring"] = results["contenders"]["mine"]
+        for connections, cost in ((1, 18), (64, 9)):
+            results["samples"].append(one("subproxy-io-uring", "keepalive", connections, raw(cost)))
+        self.assertNotIn("io_uring", bench_report.Report(results).said())
+        results["samples"].append(one("nginx", "keepalive", 1, raw(24)))
+        text = " ".join(bench_report.Report(results).said().split())
+        self.assertIn("On io_uring a request costs 0.75 and 0.45 of nginx's CPU time", text)
+        self.assertIn("at 1 and 64 connections", text)
+        self.assertIn("one of them costs 1.05 of what it costs with one guest", text)
+        self.assertIn("where all are asked in turn 1.20, and 1.60 at the kernel's floor", text)
+
+    def test_answers(self) -> None:
+        """How long an answer takes, at each number of connections and on new ones."""
+        text = self.report.answers()
+        self.assertIn("| subproxy | -, - | 100 (1.00), 200 (1.00) | 100, 200 |", text)
 
     def test_limitedByTheLoad(self) -> None:
         """A rate at which the server's core rested is marked."""
@@ -139,7 +162,8 @@ class RequestsReportTests(SynchronousTestCase):
         report = bench_report.Report(results)
         text = report.summary()
         self.assertIn("| subproxy | - | 10.0 (0.50) | 50.0 |", text)
-        self.assertIn("| subproxy | 100 (1.00) | 100 (0.50) | 0.0 MB | 2,000 |", text)
+        self.assertIn("| subproxy | - | 100 (1.00) | 100 (0.50) | 0.0 MB | 2,000 |", text)
+        self.assertIn(report.said(), text)
         self.assertNotIn("echo", text)
         self.assertIn("echo", report.markdown())
 

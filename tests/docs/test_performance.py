@@ -70,30 +70,11 @@ class WordsTests(SynchronousTestCase):
         self.cost = cells(block(options.PAGE, "bench"), "CPU µs a request")
         self.text = options.PAGE.read_text(encoding="utf-8")
 
-    def test_io_uring(self) -> None:
-        row = self.cost["subproxy, io_uring"]
-        self.assertIn("less than half of nginx's CPU time at 64 and 256 connections", self.text)
-        self.assertLess(max(ratio(row["64"]), ratio(row["256"])), 0.5)
-        self.assertIn("no\n  more than nginx's at 1 and 8", self.text)
-        self.assertLessEqual(max(ratio(row["1"]), ratio(row["8"])), 1.0)
-
-    def test_epoll(self) -> None:
-        self.assertIn("On epoll it costs more than nginx's", self.text)
-        row = self.cost["subproxy, epoll"]
-        self.assertGreater(min(ratio(cell) for cell in row.values()), 1.0)
-
     def test_readme(self) -> None:
         """The claim of the README is that of the table."""
         said = " ".join(README.read_text(encoding="utf-8").split())
         self.assertIn("less than half of nginx's CPU time at 64 connections", said)
         self.assertLess(ratio(self.cost["subproxy, io_uring"]["64"]), 0.5)
-
-    def test_scale(self) -> None:
-        one, every = list(cells(block(options.PAGE, "bench"), "64 connections").values())[1:]
-        self.assertIn("add less than a tenth to a request", self.text)
-        self.assertLess(ratio(one["CPU µs a request"]), 1.1)
-        self.assertIn("they add half", self.text)
-        self.assertApproximates(ratio(every["CPU µs a request"]), 1.5, 0.05)
 
     def test_bodies(self) -> None:
         row = cells(block(options.PAGE, "bench-bodies"), "CPU s")["subproxy, io_uring"]
