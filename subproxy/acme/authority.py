@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from subproxy.acme.authority_client import client_class
 from subproxy.acme.challenge_answers import ChallengeAnswers
 from subproxy.acme.dns_hook import DnsHook, DnsHookError
 from subproxy.acme.files import AcmeFiles
@@ -108,7 +109,7 @@ class Authority:
             key = JWKEC(key=self._account_key())
             net = client.ClientNetwork(key, alg=ES256, user_agent=AGENT)
             directory = client.ClientV2.get_directory(self._directory, net)
-            made = client.ClientV2(directory, net)
+            made = client_class()(directory, net)
             asked = messages.NewRegistration.from_data(
                 email=self._email or None, terms_of_service_agreed=True
             )

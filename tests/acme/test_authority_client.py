@@ -1,0 +1,62 @@
+"""When an authority is asked again: Retry-After in seconds and as a date, in any time zone."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime
+
+from acme.client import ClientV2
+from requests import Response
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.acme.authority_client import client_class, local_time
+
+DATE = "Tue, 01 Dec 2026 15:00:00 GMT"
+
+
+class DateTests(SynchronousTestCase):
+    def zone(self, name: str) -> None:
+        """Let local time be that of C{name}, until the test is over."""
+        before = os.environ.get("TZ")
+
+        def restore() -> None:
+            if before is None:
+                os.environ.pop("TZ", None)
+            else:
+                os.environ["TZ"] = before
+            time.tzset()
+
+        self.addCleanup(restore)
+        os.environ["TZ"] = name
+        time.tzset()
+
+    def answer(self, value: str | None) -> datetime:
+        response = Response()
+        if value is not None:
+            response.headers["Retry-After"] = value
+        found = client_class().retry_after(response, 5)
+        assert isinstance(found, datetime)
+        self.assertIsNone(found.tzinfo)
+        return found
+
+    def test_a_date_is_local(self) -> None:
+        for zone, hour in (("GMT0", 15), ("EST5", 10), ("JST-9", 24)):
+            self.zone(zone)
+            self.assertEqual(
+                (self.answer(DATE) - datetime(2026, 12, 1)).total_seconds(), hour * 3600
+            )
+
+    def test_all_else_is_the_librarys(self) -> None:
+        its_own = datetime(2026, 12, 1)
+        self.patch(ClientV2, "retry_after", classmethod(lambda cls, response, default: its_own))
+        for value in ("3600", None, "soon"):
+            self.assertEqual(self.answer(value), its_own)
+
+    def test_no_dates(self) -> None:
+        for said in ("", "3600", "soon", "Tue, 99 Dec 2026 15:00:00 GMT"):
+            self.assertIsNone(local_time(said))
+
+    def test_the_last_year(self) -> None:
+        self.zone("JST-9")
+        self.assertIsNone(local_time("Fri, 31 Dec 9999 23:59:59 GMT"))
