@@ -177,6 +177,9 @@ def init(path: str | None, as_json: bool = False) -> int:
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(commented_file())
+    except FileExistsError:
+        print(f"subproxy: {path}: it is there already, and stays as it is", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"subproxy: {path}: {error.strerror}", file=sys.stderr)
         return 1

@@ -17,8 +17,8 @@ from subproxy.endpoints.server_endpoint import server_endpoint
 from subproxy.wire.values import value_class
 
 LOCAL_ONLY = (
-    "no policy is in force: any guest may claim any host and path, so the port {ports} is one of "
-    "this machine alone; for others, say who may claim what (--policy=FILE), or {example}"
+    "no policy is in force: any guest may claim any host and path, so port {ports} answers this "
+    "machine alone; to open it to others, say who may claim what (--policy=FILE), or {example}"
 )
 OPEN = "no policy is in force: any guest may claim any host and path (see --policy)"
 

@@ -88,6 +88,12 @@ class Options(usage.Options):
         except usage.UsageError as error:
             fail(f"{error} ({self._typed or 'twistd subproxy'} --help tells the options)")
 
+    def parseArgs(self, *words: str) -> None:
+        """Nothing but options is taken: who names a file means the configuration."""
+        if words:
+            word = words[0]
+            raise usage.UsageError(f"{word}: not an option; a configuration is --config={word}")
+
     @property
     def _typed(self) -> str:
         """What stood before our options, if that was not C{twistd}."""

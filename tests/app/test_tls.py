@@ -50,7 +50,7 @@ class BuildTlsTests(BuildTestCase):
         """A bare one is as with C{--http}, and is told of likewise."""
         service = self.build(https=("443",))
         self.assertEqual(service.http_listeners[0].where, "tcp:443:interface=127.0.0.1")
-        self.assertIn("the port 443 is one of this machine alone", self.said())
+        self.assertIn("port 443 answers this machine alone", self.said())
         self.assertIn("--https=tcp:443", self.said())
 
     def test_without(self) -> None:

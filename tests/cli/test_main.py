@@ -386,7 +386,8 @@ class CommandTests(SynchronousTestCase):
         )
         Path(path).write_text("mine")
         self.assertEqual(
-            self.run_command("init", path), (1, "", f"subproxy: {path}: File exists\n")
+            self.run_command("init", path),
+            (1, "", f"subproxy: {path}: it is there already, and stays as it is\n"),
         )
         self.assertEqual(Path(path).read_text(), "mine")
         self.assertEqual(self.run_command("init"), (0, commented_file(), ""))

@@ -55,6 +55,14 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(options["admin-host"], ["a.example"])
         self.assertIn("haproxy:tcp:PORT", self.complaint("--http=1", *words))
 
+    def test_a_word_that_is_no_option(self) -> None:
+        """As other proxies are given their file: the line says how it is done here."""
+        self.assertEqual(
+            self.complaint("--http=1", "proxy.toml", "more"),
+            "subproxy: proxy.toml: not an option; a configuration is --config=proxy.toml "
+            "(twistd subproxy --help tells the options)\n",
+        )
+
     def test_bad_values(self) -> None:
         """Each is one line that names the option."""
         for word in (

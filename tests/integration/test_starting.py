@@ -338,13 +338,13 @@ class BarePortTests(StartingCase):
         return found
 
     def test_without_policy(self) -> None:
-        """It is one of this machine alone, of both versions of IP; a line says so."""
+        """It answers this machine alone, on both versions of IP; a line says so."""
         started = self.serve()
         loopback = {"0100007F", "0" * 24 + "01000000"}
         if not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"):
             loopback.remove("0" * 24 + "01000000")
         self.assertEqual(self.listeners(), loopback)
-        self.assertIn(f"so the port {self.port} is one of this machine alone", started.stdout)
+        self.assertIn(f"so port {self.port} answers this machine alone", started.stdout)
         self.assertIn(f"--http=tcp:{self.port}", started.stdout)
         self.assertEqual(self.status_of("127.0.0.1", self.port), 404)
         if len(loopback) == 2:
