@@ -13,6 +13,8 @@ _MAGIC = re.compile(r"[*?[]")
 _ETCD = re.compile(r"etcd:https?://[A-Za-z0-9.:\[\]-]+\Z")
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9._-]+/)*\Z")
 _ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:")
+_ADDRESS = re.compile(r"(localhost|[0-9.]+|\[[0-9A-Fa-f:.]+\]|\*|):([0-9]{1,5})\Z")
+"""HOST:PORT, as other servers are told where to listen; no kind of endpoint is called so."""
 
 
 @value_class
@@ -47,9 +49,22 @@ def parse_http(value: str) -> str:
         if int(where) > 65535:
             raise ValueError("a port is at most 65535")
         return value
+    address = _ADDRESS.match(where)
+    if address:
+        raise ValueError(f"say {_endpoint_of(*address.groups())}")
     if not _ENDPOINT.match(where):
         raise ValueError("neither a port nor an endpoint such as tcp:8888:interface=127.0.0.1")
     return value
+
+
+def _endpoint_of(host: str, port: str) -> str:
+    """The endpoint that listens there."""
+    if host in ("", "*", "0.0.0.0"):
+        return f"tcp:{port}"
+    if host.startswith("["):
+        interface = host[1:-1].replace(":", "\\:")
+        return f"tcp6:{port}:interface={interface}"
+    return f"tcp:{port}:interface={'127.0.0.1' if host == 'localhost' else host}"
 
 
 def parse_https(value: str) -> str:

@@ -1,5 +1,7 @@
 """What an operator writes for a listener."""
 
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.listen import (
@@ -20,6 +22,22 @@ class ListenTests(SynchronousTestCase):
         self.assertEqual(parse_http("unix:/tmp/x"), "unix:/tmp/x")
         for bad in ("http", "70000", "", "/tmp/x", "\u00b2"):
             self.assertRaises(ValueError, parse_http, bad)
+
+    def test_http_as_others_are_told(self) -> None:
+        """HOST:PORT is answered with the endpoint that was meant."""
+        for text, meant in (
+            ("127.0.0.1:8080", "tcp:8080:interface=127.0.0.1"),
+            ("localhost:80", "tcp:80:interface=127.0.0.1"),
+            ("0.0.0.0:80", "tcp:80"),
+            ("*:80", "tcp:80"),
+            (":80", "tcp:80"),
+            ("[::1]:80", "tcp6:80:interface=\\:\\:1"),
+        ):
+            for parse in (parse_http, parse_https, parse_peer_listen):
+                error = self.assertRaises(ValueError, parse, text)
+                self.assertEqual(str(error), f"say {meant}")
+            self.assertEqual(parse_http(meant), meant)
+            serverFromString(MemoryReactorClock(), meant)  # type: ignore[no-untyped-call]
 
     def test_https(self) -> None:
         """The same, but what does TLS itself."""

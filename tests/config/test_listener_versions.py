@@ -33,4 +33,4 @@ class ListenerVersionTests(SynchronousTestCase):
         found = expand("443:http2=off", True, lambda interface: True)
         self.assertEqual([each.http2 for each in found], [False, False])
         self.assertEqual([each.where for each in found], ["tcp:443", "tcp6:443:interface=\\:\\:"])
-        self.assertIn("the port 443 is one of this machine", without_policy(["443:http2=off"]))
+        self.assertIn("port 443 answers this machine", without_policy(["443:http2=off"]))
