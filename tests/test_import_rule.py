@@ -74,7 +74,11 @@ KNOWS_ONLY = {
     "machines": ("core", "files", "response_body"),
     # It starts processes and passes guests on; what these are is the business of others.
     "workers": ("core", "endpoints", "process", "subscription.log_limiter", "wire"),
-    "cli": ("admin", "config", "core", "files", "telemetry"),
+    # Of the front it knows what files of certificates hold.
+    "cli": (
+        *("admin", "config", "core", "files", "telemetry"),
+        *("frontend.tls.certificate_reader", "frontend.tls.certificate_store"),
+    ),
     "__main__": ("cli", "serve"),
     # What it runs is named by its plugin.
     "serve": ("process",),

@@ -85,6 +85,14 @@ def _check_configuration(path: str, effective: bool) -> int:
     except OSError as error:
         return _wrong([f"{path}: {error.filename}: {error.strerror}"])
     assert found.configuration is not None
+    if found.settings.https:
+        from subproxy.cli.check_certificates import CertificatesUnusable, certificate_notes
+
+        try:
+            for line in certificate_notes(found.settings):
+                print(f"{path}: note: {printable(line)}", file=sys.stderr)
+        except CertificatesUnusable as error:
+            return _wrong([f"{path}: {printable(str(error))}"])
     if policy is not None:
         _tell_shadowed(policy, found.settings.policy or path)
     if policy is not None:
