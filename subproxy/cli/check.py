@@ -69,7 +69,7 @@ def _check_policy(path: str) -> int:
     except PolicyError as error:
         return _wrong(f"{path}:{line}: {text}" for line, text in error.problems)
     _tell_shadowed(policy, path)
-    print(f"{path}: good, {len(policy.guests or ())} guests")
+    print(f"{path}: good, {_counted(len(policy.guests or ()), 'guest')}")
     return 0
 
 
@@ -103,11 +103,12 @@ def _check_configuration(path: str, effective: bool) -> int:
         return 0
     for line in not_compiled(found.configuration):
         print(printable(line))
-    settings, sites = len(found.configuration.values), len(found.sites)
-    guests = "no policy" if not found.has_policy else _guests(policy, len(found.machines))
-    more = f"{sites} sites, " if sites else ""
-    more += f"{len(found.machines)} machines, " if found.machines else ""
-    print(f"{path}: good, {settings} settings, {more}{guests}")
+    parts = [_counted(len(found.configuration.values), "setting")]
+    for noun, there in (("site", found.sites), ("machine", found.machines)):
+        if there:
+            parts.append(_counted(len(there), noun))
+    parts.append(_guests(policy, len(found.machines)) if found.has_policy else "no policy")
+    print(f"{path}: good, {', '.join(parts)}")
     return 0
 
 
@@ -141,7 +142,11 @@ def effective_lines(found: Effective, policy: Policy | None) -> Iterable[str]:
 
 
 def _guests(policy: Policy | None, machines: int) -> str:
-    return f"{len(policy.guests or ()) - machines if policy is not None else 0} guests"
+    return _counted(len(policy.guests or ()) - machines if policy is not None else 0, "guest")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _tell_shadowed(policy: Policy, path: str) -> None:

@@ -59,7 +59,7 @@ class CheckSitesTests(SynchronousTestCase):
                 f"{path}:14: note: x.b.example/x is not on the compiled path, for networks, "
                 "response-headers\n"
                 f"{path}:21: note: old.example/ is not on the compiled path, for redirect\n"
-                f"{path}: good, 0 settings, 4 sites, 1 guests\n",
+                f"{path}: good, 0 settings, 4 sites, 1 guest\n",
                 f"{path}:11: warning: no [[guest]] may claim 'c.example'\n",
             ),
         )

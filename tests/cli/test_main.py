@@ -274,7 +274,7 @@ class CommandTests(SynchronousTestCase):
         """A policy is good, or each problem has its line."""
         good = self.mktemp()
         Path(good).write_text('[[guest]]\nidentity = "cid:1"\nhosts = ["a"]\n')
-        self.assertEqual(self.run_command("check", good)[:2], (0, f"{good}: good, 1 guests\n"))
+        self.assertEqual(self.run_command("check", good)[:2], (0, f"{good}: good, 1 guest\n"))
         Path(good).write_text("[[guest]]\n\nroutes = 0\n")
         status, _, err = self.run_command("check", good)
         self.assertEqual(status, 1)
@@ -302,10 +302,10 @@ class CommandTests(SynchronousTestCase):
         """Good, or each problem has its line and column."""
         path = self.mktemp()
         Path(path).write_text("[guests]\nhold = 4\n[[guest]]\nidentity='cid:1'\nhosts='a'\n")
-        good = (0, f"{path}: good, 1 settings, 1 guests\n", "")
+        good = (0, f"{path}: good, 1 setting, 1 guest\n", "")
         self.assertEqual(self.run_command("check", path), good)
         Path(path).write_text("[guests]\nhold = 4\n")
-        good = (0, f"{path}: good, 1 settings, no policy\n", "")
+        good = (0, f"{path}: good, 1 setting, no policy\n", "")
         self.assertEqual(self.run_command("check", path), good)
         for text, problems in (
             ("[guests]\n  hold = x\n", ["2:10: Invalid value"]),
@@ -363,7 +363,7 @@ class CommandTests(SynchronousTestCase):
             rf'listen = \["1", "tcp:2"\] +# {path}:5',
             r"queue = 100 +# default",
             r"# admin-?.*|# token = none +# default",
-            rf"# policy: 1 guests, of {path}:6",
+            rf"# policy: 1 guest, of {path}:6",
         ):
             self.assertRegex(out, rf"(?m)^{line}$")
         values = parse_configuration(out).values
