@@ -483,3 +483,16 @@ class Http2ConversationTests(SynchronousTestCase):
             for side in sides:
                 side.say(frame)
             self.same(sides, frame)
+
+    def test_answers_before_a_wrong_frame(self) -> None:
+        """They are sent, whether it is in their turn (a share of frames) or in a later one."""
+        wrong = write_frame(FrameType.PING, 0, 9, b"")
+        for between in range(6):
+            sides = self.pair()
+            for side in sides:
+                side.client.request(1)
+                side.client.request(3, [*GET[:3], (b":authority", b"a b")])
+                pings = write_frame(FrameType.PING, 0, 0, b"12345678") * between
+                side.say(side.client.take() + pings + wrong)
+                self.assertEqual(side.client.status(3), b"400")
+            self.same(sides, between)

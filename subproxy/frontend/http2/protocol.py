@@ -72,7 +72,7 @@ class Http2Protocol(Http2Requests):
     @property
     def busy(self) -> int:
         """How many requests are under way."""
-        return self.connection.counts.open
+        return 0 if self._over else self.connection.counts.open
 
     # IProtocol and IHalfCloseableProtocol.
 
@@ -180,13 +180,17 @@ class Http2Protocol(Http2Requests):
             return
         with self._turns:
             while sender.pending(self.writable) and not self._over:
-                pieces = sender.take(A_WRITE if self.writable else 0)
-                if pieces:
-                    self.writeSequence(pieces)
-                self._settle()
+                self._write_some()
             if self._later and not sender.crowded and not self._over:
                 self._go_on()
                 self._wrote_in_turn()
+
+    def _write_some(self) -> None:
+        """Write what waits, up to L{A_WRITE}."""
+        pieces = self.connection.sender.take(A_WRITE if self.writable else 0)
+        if pieces:
+            self.writeSequence(pieces)
+        self._settle()
 
     def _wrote_in_turn(self) -> None:
         """As L{wrote}, in the middle of a turn."""
@@ -351,10 +355,13 @@ class Http2Protocol(Http2Requests):
         self.close(self._end_reason)
 
     def fail_connection(self, error: Http2Error) -> None:
-        """The client broke a rule: tell it which, and close."""
+        """The client broke a rule: tell it which, behind what was answered before, and close."""
         if self._over:
             return
-        self.connection.sender.fail(error)
+        sender = self.connection.sender
+        if sender.pending(self.writable):
+            self._write_some()
+        sender.fail(error)
         self._write_control()
         self.close_reason = self.close_reason or CloseReason.HTTP2_ERROR
         self._cancel_all()

@@ -463,6 +463,32 @@ class EndTests(SynchronousTestCase):
         self.assertEqual([each[1] for each in rig.log.exchanges], [499])
         self.assertEqual(rig.protocol.busy, 0)
 
+    def test_answers_before_an_error(self) -> None:
+        """What was answered before the connection's error is sent; what was not is over."""
+        rig = Http2Rig()
+        rig.ask(1)
+        rig.client.request(3, [*GET[:3], (b":authority", b"")])
+        rig.protocol.dataReceived(rig.client.take() + write_frame(FrameType.PING, 0, 1, bytes(8)))
+        rig.turn()
+        self.assertEqual(rig.client.status(3), b"400")
+        self.assertEqual(rig.client.told[3][-1], "end")
+        self.assertEqual(rig.goaways, [(ErrorCode.PROTOCOL_ERROR, 3)])
+        self.assertNotIn(1, rig.client.told)
+        self.assertEqual([each[1] for each in rig.log.exchanges], [400, 499])
+        self.assertEqual(rig.factory.active, 0)
+
+    def test_answers_before_an_error_that_the_client_does_not_take(self) -> None:
+        """They are not written to who takes nothing; the reason is."""
+        rig = Http2Rig()
+        rig.ask(1)
+        rig.protocol.pauseProducing()
+        rig.guest.respond(200, [], b"hello")
+        rig.turn()
+        rig.say(write_frame(FrameType.PING, 0, 1, bytes(8)))
+        self.assertEqual(rig.goaways, [(ErrorCode.PROTOCOL_ERROR, 1)])
+        self.assertNotIn(1, rig.client.told)
+        self.assertEqual(rig.factory.active, 0)
+
     def test_more_streams_than_there_may_be(self) -> None:
         """They are refused, which means that nothing was done."""
         rig = Http2Rig()
