@@ -40,9 +40,10 @@ class RawSide(Http2Side):
     def turn(self) -> None:
         for _ in range(3):
             self.world.advance(0)
-        self.heard = self.__dict__.get("heard", b"") + self.guest_transport.value()
+        heard = self.renamed(self.guest_transport.value())
+        self.heard = self.__dict__.get("heard", b"") + heard
         self.guest_transport.clear()
-        data = self.transport.value()
+        data = self.renamed(self.transport.value())
         self.transport.clear()
         while data:
             size = int.from_bytes(data[:3], "big")
@@ -89,7 +90,7 @@ def frames(seed: int) -> None:
         for side in sides:
             side.say(data[at:end])
         at = end
-    fast, slow = ({**side.seen(), "came": side.came, "heard": side.heard} for side in sides)
+    fast, slow = ({**side.observed(), "came": side.came, "heard": side.heard} for side in sides)
     for side in sides:
         side.log.close()
     for key, value in fast.items():
