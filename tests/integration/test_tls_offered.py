@@ -70,6 +70,16 @@ class OfferedTests(TlsCase):
             status, said = self.ask("-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0")
             self.assertEqual(status == 0, taken, said)
 
+    def test_suites(self) -> None:
+        """AES of 128 bits, which costs least; ChaCha20 for who has no instructions for that."""
+        chacha = "TLS_CHACHA20_POLY1305_SHA256"
+        for offered, chosen in (
+            ((), "TLS_AES_128_GCM_SHA256"),
+            (("-ciphersuites", "TLS_AES_256_GCM_SHA384"), "TLS_AES_256_GCM_SHA384"),
+            (("-ciphersuites", f"{chacha}:TLS_AES_128_GCM_SHA256"), chacha),
+        ):
+            self.assertIn(f"New, TLSv1.3, Cipher is {chosen}\n", self.ask(*offered)[1])
+
     def test_sessions(self) -> None:
         """They are resumed, in both versions; and no early data is taken."""
         request = f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"

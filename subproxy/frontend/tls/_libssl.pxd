@@ -19,6 +19,7 @@ cdef struct Rest:
     uint64_t (*SSL_CTX_set_options)(void *, uint64_t) noexcept nogil
     long (*SSL_CTX_set_timeout)(void *, long) noexcept nogil
     int (*SSL_CTX_set_cipher_list)(void *, const char *) noexcept nogil
+    int (*SSL_CTX_set_ciphersuites)(void *, const char *) noexcept nogil
     int (*SSL_CTX_set_num_tickets)(void *, size_t) noexcept nogil
     int (*SSL_CTX_set_session_id_context)(void *, const u8 *, unsigned) noexcept nogil
     int (*SSL_CTX_use_certificate_ASN1)(void *, int, const u8 *) noexcept nogil

@@ -55,6 +55,7 @@ cdef enum:
     IV = 16
 
 cdef uint64_t OPTIONS = _values.OPTIONS
+cdef bytes SUITES = _values.SUITES
 cdef long MODES = _values.MODES
 cdef unsigned long PARTIAL_CHAIN = _values.PARTIAL_CHAIN
 cdef unsigned long CRL_CHECK_CHAIN = _values.CRL_CHECK_CHAIN
@@ -123,7 +124,7 @@ cdef int find() except -1:
     for name in (
         b"TLS_method", b"TLS_server_method", b"SSL_CTX_new", b"SSL_CTX_ctrl",
         b"SSL_CTX_set_options", b"SSL_CTX_set_timeout", b"SSL_CTX_set_cipher_list",
-        b"SSL_CTX_set_num_tickets", b"SSL_CTX_set_session_id_context",
+        b"SSL_CTX_set_ciphersuites", b"SSL_CTX_set_num_tickets", b"SSL_CTX_set_session_id_context",
         b"SSL_CTX_use_certificate_ASN1", b"SSL_CTX_use_PrivateKey", b"SSL_CTX_check_private_key",
         b"SSL_CTX_set_tlsext_ticket_key_evp_cb",
         b"SSL_CTX_set_verify", b"SSL_CTX_set_verify_depth", b"SSL_CTX_get_cert_store",
@@ -357,6 +358,7 @@ cdef class Context(OpensslContext):
         # Sessions are in their tickets, and nowhere else.
         rest.SSL_CTX_ctrl(self.context, CTRL_SET_SESS_CACHE_MODE, 0, NULL)
         rest.SSL_CTX_set_options(self.context, options)
+        self.check(rest.SSL_CTX_set_ciphersuites(self.context, SUITES))
         self.check(rest.SSL_CTX_set_num_tickets(self.context, tickets) == 1)
         return 0
 

@@ -12,6 +12,12 @@ from subproxy.frontend.tls.certificate import Certificate
 MODES: Final = 0x08 | 0x10
 """A certificate without others is shown alone; no buffers while idle."""
 
+SUITES: Final = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+"""
+Of TLS 1.3, the one that is chosen first in front, as browsers have it, where OpenSSL begins with
+the second: a handshake hashes by its SHA-384, for which processors have no instructions.
+"""
+
 OPTIONS: Final = (
     1 << 17  # no compression
     | 1 << 21  # ChaCha20 first, for who has it first

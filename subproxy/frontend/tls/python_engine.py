@@ -17,8 +17,11 @@ from subproxy.frontend.tls.connection import TlsConnection
 from subproxy.frontend.tls.interfaces import ITlsConnection, ITlsListener
 from subproxy.frontend.tls.pem_blocks import REVOKED, load_blocks
 
-CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2: forward secrecy and authenticated encryption, or nothing. 1.3 has no others."""
+CIPHERS: Final = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20"
+"""
+Of TLS 1.2: forward secrecy and authenticated encryption, or nothing. 1.3 has no others, and Python
+leaves their order to OpenSSL (see L{SUITES<subproxy.frontend.tls.context_values.SUITES>}).
+"""
 
 TICKETS: Final = 2
 """Tickets that a client of TLS 1.3 is given: one for each connection that it opens at once."""

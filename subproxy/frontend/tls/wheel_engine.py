@@ -22,6 +22,7 @@ from subproxy.frontend.tls.context_values import (
     OPTIONS,
     PARTIAL_CHAIN,
     POST_QUANTUM,
+    SUITES,
     alpn_list,
     session_scope,
 )
@@ -84,6 +85,7 @@ class WheelEngine:
         lib.SSL_CTX_set_options(made, OPTIONS)
         lib.SSL_CTX_set_timeout(made, int(RENEW))
         self._check(lib.SSL_CTX_set_cipher_list(made, CIPHERS.encode("ascii")))
+        self._check(lib.SSL_CTX_set_ciphersuites(made, SUITES))
         scope = session_scope(certificate, authorities)
         self._check(lib.SSL_CTX_set_session_id_context(made, scope, len(scope)))
         self._use(made, certificate)

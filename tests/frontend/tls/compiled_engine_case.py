@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import ssl
 from typing import Any
 from unittest import mock
 
@@ -10,7 +11,7 @@ from subproxy.core.http.host_names import HostNames
 from subproxy.frontend.tls.certificate import Certificate, CertificateError
 from subproxy.frontend.tls.front import TlsFactory
 from tests.frontend.tls.engine_case import ConnectionTestsMixin
-from tests.rigs.tls_line import Line
+from tests.rigs.tls_line import AUTHORITY, Line
 
 
 class CompiledConnectionTestsMixin(ConnectionTestsMixin):
@@ -18,6 +19,17 @@ class CompiledConnectionTestsMixin(ConnectionTestsMixin):
 
     def connection_class(self) -> type:
         raise NotImplementedError
+
+    def test_suites(self: Any) -> None:
+        """AES of 128 bits is chosen where the client leaves that to us, in either version."""
+        for version, chosen in (
+            (ssl.TLSVersion.TLSv1_3, "TLS_AES_128_GCM_SHA256"),
+            (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-GCM-SHA256"),
+        ):
+            context = AUTHORITY.client_context()
+            context.maximum_version = version
+            line = self.shaken(context=context)
+            self.assertEqual(line.client.tls.cipher()[0], chosen)
 
     def test_freed(self: Any) -> None:
         """A connection that is over leaves nothing, wherever it ended."""
