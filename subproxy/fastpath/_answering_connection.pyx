@@ -226,7 +226,10 @@ cdef class AnsweringConnection(ReplaceableConnection):
         # Stopped it was for the body; the rest is the next request, or that its client leaves.
         self.stage = WAITING
         self.deadline = self.due = self.path.now() + self.patience()
-        self.transport.resumeProducing()
+        if self.stream is None:
+            self.transport.resumeProducing()
+        elif self.stream.connected and not self.stream.disconnecting:
+            self.stream.startReading()
         return 0
 
     cdef int begin_download(self, Answer *answer) except -1:

@@ -49,6 +49,7 @@ cdef class ClaimWatch(Watcher):
     cdef object transfer  # of the Python path, where that has it since the connection was closed
     cdef bint watching
     cdef uint64_t untold  # whose end is still to be told; 0: nobody's
+    cdef int kind, buffer  # of its socket, as the last Flow into it had them
     cdef Py_ssize_t expected  # bytes of a `connect`, as the last one was; 0 before the first
 
     cdef int carry(self, BodyClaim body, object state, object left) except -1

@@ -15,7 +15,7 @@ from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._claim_watch cimport BodyClaim, ClaimWatch
 from subproxy.fastpath._client_sink cimport ClientSink
 from subproxy.fastpath._fallback cimport ReplaceableConnection
-from subproxy.relay._flow cimport Flow
+from subproxy.relay._flow cimport Flow, SpliceScheduler
 
 from subproxy.relay.splice import FILL
 
@@ -29,6 +29,16 @@ cdef object take_pipe(pipes):
     return idle.pop()
 
 
+cdef int give_pipe(pipes, pipe) except -1:
+    """C{pipes.give(pipe)}, of one that is empty."""
+    if not pipe.large:
+        pipes.give(pipe)
+        return 0
+    pipes.out -= 1
+    (<list>pipes.idle).append(pipe)
+    return 0
+
+
 cdef class FastBody(BodyClaim):
     """One body of one client's connection."""
 
@@ -38,6 +48,7 @@ cdef class FastBody(BodyClaim):
         @param window: what the sink takes at once, if it was asked just now.
         """
         cdef ClaimWatch watch = self.watch
+        cdef SpliceScheduler rounds = watch.rounds
         cdef Flow flow
         try:
             pipe = take_pipe(self.channel.pipes)
@@ -58,10 +69,15 @@ cdef class FastBody(BodyClaim):
             flow.reads = True
         else:
             flow.writes = True
+            flow.kind = watch.kind
+            flow.buffer = watch.buffer
         self.pipe = pipe
         self.flow = flow
-        watch.rounds.waiting[watch.fd] = flow
-        self.channel.pump.enqueue(flow)
+        rounds.waiting[watch.fd] = flow
+        if rounds.turning:
+            rounds.enqueue(flow)
+        else:
+            self.channel.pump.enqueue(flow)
         return 0
 
     cdef int flow_failed(self) except -1:
@@ -73,6 +89,9 @@ cdef class FastBody(BodyClaim):
         cdef ClaimWatch watch = self.watch
         self.flow = None
         flow.user = None
+        if flow.sink == watch.fd:
+            watch.kind = flow.kind
+            watch.buffer = flow.buffer
         watch.rounds.waiting[watch.fd] = watch
         watch.watching = False
         if flow.reads and flow.source != watch.fd:
@@ -88,7 +107,7 @@ cdef class FastBody(BodyClaim):
         if self.flow is not None:
             self.flow_over()
             # All of it went: it is empty.
-            self.channel.pipes.give(self.pipe)
+            give_pipe(self.channel.pipes, self.pipe)
             self.pipe = None
         watch = self.watch
         self.watch = None

@@ -16,6 +16,7 @@ from subproxy.fastpath._body_frames cimport end_with_length
 from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._claim_watch cimport ClaimWatch
 from subproxy.fastpath._fast_body cimport FastBody
+from subproxy.reactor._stream cimport Stream
 from subproxy.relay._flow cimport DONE, EMPTY, Flow
 
 from subproxy.relay.socket_lease import lend_reading
@@ -49,8 +50,13 @@ cdef class FastUpload(FastBody):
 
     def hold(self, bytes data):
         """Hold what came with the head, and read no more."""
+        cdef Stream stream = self.sink.stream
         self.came = data
-        lend_reading(self.front.transport, self.stopped)
+        if stream is None:
+            lend_reading(self.front.transport, self.stopped)
+        else:
+            stream.stopReading()
+            stream.when_receive_stopped(self.stopped)
 
     def more(self, bytes data):
         """C{data} came although nothing was to be read any more."""

@@ -46,8 +46,8 @@ cdef class Flow:
     cdef FlowUser user  # in the place of a relay
     cdef bint eager
     cdef int kind, buffer
-    cdef bint asked  # its sink, TCP, was asked just now, and nothing has been sent since:
-    cdef long long window
+    cdef bint asked  # its sink, TCP, was asked just now, and nothing has been sent since
+    cdef long long window  # as its sink, TCP, said it, less what it was given since
 
     cdef int _move(self, long long budget, long long at_once) noexcept nogil
     cdef long long fill(self, long long at_once) noexcept nogil
@@ -61,6 +61,7 @@ cdef class SpliceScheduler:
     cdef readonly list noted
     cdef public long long turn, alone
     cdef public int crowd
+    cdef public bint turning
     cdef long long most, moved
     cdef object poller, others, engine, everybody  # held, so that their descriptors stay what they are
     cdef object reactor, seconds

@@ -128,18 +128,22 @@ cdef class Flow:
                 return FULL if errno == EAGAIN else BROKEN
             self.held -= put
             self.given += put
+            self.window -= put
             budget -= put
 
     cdef long long fill(self, long long at_once) noexcept nogil:
         """How many bytes are to be taken from the source."""
         cdef long long most = LITTLE
+        cdef long long wanted = min(self.left, self.size, max(at_once, LITTLE))
+        if self.eager and self.kind == TCP and self.window >= wanted:
+            return wanted  # a window is not taken back (RFC 9293, 3.8.6)
         if self.eager or not self.taken:
             most = self.room()
             if most >= 0:
                 most += LITTLE
             else:
                 most = MUCH if self.eager else LITTLE
-        return min(self.left, self.size, most, max(at_once, LITTLE))
+        return min(wanted, most)
 
     cdef long long room(self) noexcept nogil:
         """How many bytes the sink can pass on or keep; below zero: nobody knows."""
@@ -214,6 +218,7 @@ cdef class SpliceScheduler:
     def begin(self):
         """A turn of the reactor begins."""
         self.moved = 0
+        self.turning = True
 
     def take(self):
         """Who had a turn since this was last asked."""

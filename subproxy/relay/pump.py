@@ -99,7 +99,8 @@ class Pump:
         if rounds is None:
             rounds = self._open()
         rounds.enqueue(flow)
-        self._ring()
+        if not rounds.turning:
+            self._ring()
 
     def close(self) -> None:
         """Watch no more; for when there are no relays any more."""
@@ -168,14 +169,17 @@ class Pump:
         rounds, others = self._rounds, self._others
         assert rounds is not None
         rounds.begin()
-        while True:
-            told = rounds.run()
-            for flow, outcome in told:
-                self._tell(flow, flow.relay.stopped, outcome)
-            if not told or rounds.over or self._rounds is not rounds:
-                break
-            if others is None or others.has_pending_work():
-                break
+        try:
+            while True:
+                told = rounds.run()
+                for flow, outcome in told:
+                    self._tell(flow, flow.relay.stopped, outcome)
+                if not told or rounds.over or self._rounds is not rounds:
+                    break
+                if others is None or others.has_pending_work():
+                    break
+        finally:
+            rounds.turning = False
         if self._telling is None and rounds.noted and self._rounds is rounds:
             self._telling = self._reactor.callLater(TOLD, self._tell_all)
         self._ring()

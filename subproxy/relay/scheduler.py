@@ -41,6 +41,8 @@ class PlainSpliceScheduler:
     @ivar queue: who may have something to move.
     @ivar waiting: by descriptor, who is to be in the queue when that is ready.
     @ivar noted: who had a turn since L{take} was called.
+    @ivar turning: a turn of the reactor goes on, from L{begin} on until whoever called that says so;
+        who comes into the queue meanwhile need not have the reactor come back.
     """
 
     __slots__ = (
@@ -53,6 +55,7 @@ class PlainSpliceScheduler:
         "noted",
         "queue",
         "turn",
+        "turning",
         "waiting",
     )
 
@@ -65,6 +68,7 @@ class PlainSpliceScheduler:
         self.queue: deque[Flow] = deque()
         self.waiting: dict[int, Flow] = {}
         self.noted: list[Flow] = []
+        self.turning = False
         self._poller = poller
         self._others = others
         self._most = most
@@ -84,6 +88,7 @@ class PlainSpliceScheduler:
     def begin(self) -> None:
         """A turn of the reactor begins."""
         self._moved = 0
+        self.turning = True
 
     def take(self) -> list[Flow]:
         """Return the flows that had a turn since the last call."""

@@ -86,7 +86,7 @@ class BodyCostTests(SynchronousTestCase):
                 found.append((self.calls(proxy) - before) / BODIES)
         download, upload, slow_download, slow_upload = found
         self.assertLess(download, 40, found)
-        self.assertLess(upload, 40, found)
+        self.assertLess(upload, 10, found)
         self.assertGreater(slow_download, 200, found)
         self.assertGreater(slow_upload, 200, found)
 

@@ -205,6 +205,43 @@ class PumpTests(SynchronousTestCase):
         pump.close()
         self.assertTrue(reactor.stopped)
 
+    def test_comes_back_once(self) -> None:
+        """Who comes into the queue while its turn goes on has the reactor come back behind that."""
+        reactor: Any = Watching()
+        pump = Pump(reactor, 30, 100)
+        self.addCleanup(pump.close)
+        one, two = Relay(10, reads=False), Relay(10, reads=False)
+        seen: list[bool] = []
+
+        def stopped(outcome: Outcome) -> None:
+            pump.enqueue(two.flow)
+            seen.append(reactor.wanted)
+
+        one.stopped = stopped  # type: ignore[method-assign]
+        pump.enqueue(one.flow)
+        for _ in range(2):
+            self.assertTrue(reactor.wanted)
+            reactor.wanted = False
+            reactor.ready()
+        self.assertEqual((seen, reactor.wanted, two.flow.given), ([False], False, 10))
+
+    def test_a_turn_that_breaks(self) -> None:
+        """Whoever comes into the queue then has the reactor come back as ever."""
+        reactor: Any = Watching()
+        pump = Pump(reactor, 30, 100)
+        self.addCleanup(pump.close)
+
+        def failing() -> None:
+            raise OSError(9, "Bad file descriptor")
+
+        one = Relay(10)
+        pump.enqueue(one.flow)
+        self.patch(PlainSpliceScheduler, "run", lambda self: failing())
+        self.assertRaises(OSError, reactor.ready)
+        reactor.wanted = False
+        pump.enqueue(Relay(10).flow)
+        self.assertTrue(reactor.wanted)
+
     def test_no_descriptor(self) -> None:
         """Without one for the bell nothing is left open."""
 
