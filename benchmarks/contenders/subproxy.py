@@ -68,14 +68,15 @@ class Subproxy(Contender):
         self._operator = operator
         self._traces = traces
         self._root = checkout or ROOT
-        # With -c it would be the tree of the current folder.
+        # With -c or -m it would be the tree of the current folder.
         self._twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
         if checkout is not None:
             self._twistd = [str(checkout / ".venv" / "bin" / "twistd")]
         self._run: list[str] = []
         if run:
-            python = sys.executable if checkout is None else str(checkout / ".venv/bin/python")
-            self._run = [python, "-m", "subproxy", "run"]
+            self._run = [sys.executable, "-m", "subproxy", "run"]
+            if checkout is not None:
+                self._run = [str(checkout / ".venv" / "bin" / "subproxy"), "run"]
             if reactor == "compiled_epoll":
                 self._run.insert(0, program("without_io_uring"))
             elif reactor != "io_uring":

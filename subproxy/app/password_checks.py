@@ -9,11 +9,11 @@ more is not checked, and a stop waits for one at most.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -97,7 +97,7 @@ class PasswordChecks:
         """See L{subproxy.core.sites.access_question.AccessAsker}."""
         hashed, possible = question.users.hash_of(question.name)
         # Whose hash it is counts: one name is not let in by what was found out of another.
-        digest = blake2b(
+        digest = hashlib.blake2b(
             b"%d\0%b\0%b\0%b" % (possible, hashed, question.name, question.password),
             key=self._key,
         ).digest()

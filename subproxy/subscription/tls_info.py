@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Container
-from hashlib import sha256
 
 from subproxy.core.http.client_tls import ClientTls
 from subproxy.wire.fields import Info
@@ -25,7 +25,7 @@ def tls_info(tls: ClientTls, told: Container[bytes]) -> Info:
     if certificate is not None and b"cert" in told:
         # The handshake has failed where it was not good.
         found[b"verified"] = True
-        found[b"sha256"] = sha256(certificate).digest()
+        found[b"sha256"] = hashlib.sha256(certificate).digest()
         if len(certificate) <= MAX_CERTIFICATE:
             found[b"cert"] = certificate
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from random import SystemRandom
 
 from subproxy.core.http.fields import ALPHANUMERIC
 
@@ -27,7 +27,7 @@ class RequestIds:
     __slots__ = ("_format", "last", "prefix")
 
     def __init__(self, prefix: bytes | None = None) -> None:
-        self.prefix = secrets.token_hex(8).encode() if prefix is None else prefix
+        self.prefix = SystemRandom().randbytes(8).hex().encode() if prefix is None else prefix
         self._format = self.prefix.replace(b"%", b"%%") + b"-%08x"
         self.last = 0
 

@@ -13,10 +13,13 @@ Compiled a second time, as far as finding the fields goes: L{subproxy.fastpath._
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable
+from random import SystemRandom
 
 from subproxy.core.http.request import Headers
+
+random_bytes = SystemRandom().randbytes
+"""Of the system."""
 
 TRACEPARENT = b"traceparent"
 TRACESTATE = b"tracestate"
@@ -79,9 +82,7 @@ class TraceContext:
     @param random: so many random bytes.
     """
 
-    def __init__(
-        self, share: float = 0.0, random: Callable[[int], bytes] = secrets.token_bytes
-    ) -> None:
+    def __init__(self, share: float = 0.0, random: Callable[[int], bytes] = random_bytes) -> None:
         self.share = share
         self._bound = round(share * (1 << 56))
         self._random = random

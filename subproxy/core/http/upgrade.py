@@ -11,10 +11,10 @@ Compiled a second time: L{subproxy.fastpath._request_head} (see L{subproxy.fastp
 
 from __future__ import annotations
 
+import hashlib
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import replace
-from hashlib import sha1
 from string import ascii_letters
 from typing import Final
 
@@ -133,12 +133,12 @@ def websocket_key(request_id: bytes) -> bytes:
 
     That it is a nonce means nothing between us and them.
     """
-    return b64encode(sha1(request_id + _GUID).digest()[:16])
+    return b64encode(hashlib.sha1(request_id + _GUID).digest()[:16])
 
 
 def websocket_accept(key: bytes) -> bytes:
     """The C{Sec-WebSocket-Accept} that proves that C{key} was read (RFC 6455 section 4.2.2)."""
-    return b64encode(sha1(key + _GUID).digest())
+    return b64encode(hashlib.sha1(key + _GUID).digest())
 
 
 def _malformed(name: bytes) -> bool:

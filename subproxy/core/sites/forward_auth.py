@@ -7,7 +7,7 @@ It is asked by GET, with the fields of the request and what was asked for, and s
 
 from __future__ import annotations
 
-from hashlib import blake2b
+import hashlib
 from typing import Final
 
 from subproxy.core.http.cgi_name import cgi_name
@@ -110,7 +110,7 @@ class ServiceQuestion:
             for name, value in self.fields
             if name.lower() not in _OF_TRACES
         )
-        return blake2b(b"%b\0%b" % (asked, said), digest_size=32).digest()
+        return hashlib.blake2b(b"%b\0%b" % (asked, said), digest_size=32).digest()
 
     def verdict(self, status: int, headers: Headers, body: bytes) -> AccessVerdict:
         """What comes of an answer."""

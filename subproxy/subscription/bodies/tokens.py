@@ -10,7 +10,7 @@ Compiled a second time: L{subproxy.fastpath._claim_watch}
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -109,7 +109,7 @@ class Tokens(Generic[Carrier]):
 
         @param lapses: from now on; else from when L{lapse} says so.
         """
-        token = self.prefix + secrets.token_bytes(SIZE)
+        token = self.prefix + os.urandom(SIZE)
         promise = PendingClaim(token, identity, exchange, claimed, expired, NEVER)
         self.ends.tell()
         self.promises[token] = promise
