@@ -16,7 +16,7 @@ from twisted.web.server import Request, Site
 
 from subproxy.admin.guard import METHODS, READS, SIGN_IN, Guard, Refusal
 from subproxy.admin.markup import PAGE_POLICY, sign_in_page
-from subproxy.core.access.log_limit import LogLimit
+from subproxy.core.access.log_limit import LogLimit, not_logged
 from subproxy.core.printable import printable
 
 HEADERS = {
@@ -159,12 +159,12 @@ class GuardedSite(Site):
         held = self._limit.admit(self.reactor.seconds())
         if held is not None:
             self._log.warn(
-                "admin: refused {method} {path} of {client}: {reason}; {held} more not logged",
+                "admin: refused {method} {path} of {client}: {reason}{more}",
                 method=printable(request.method),
                 path=printable(request.path[:256]),
                 client=getattr(request.getClientAddress(), "host", "unix"),
                 reason=refusal.reason,
-                held=held,
+                more=not_logged(held),
             )
 
 

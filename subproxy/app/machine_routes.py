@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from subproxy.core.access.claim_index import ClaimIndex
 from subproxy.core.access.claims import Claim
-from subproxy.core.access.log_limit import LogLimit
+from subproxy.core.access.log_limit import LogLimit, not_logged
 from subproxy.core.balancing.member import Member, MemberEvent, Pool
 from subproxy.core.balancing.pool_owner import UNTIL_UP, PoolOwner
 from subproxy.core.dispatcher import Dispatcher
@@ -142,7 +142,7 @@ class MachineRoutes(GuestObserver):
         held = self._limit.admit(self._dispatcher.now())
         if held is not None:
             self._log.warn(
-                "machine {name}: {fault}; {held} more not logged", name=name, fault=fault, held=held
+                "machine {name}: {fault}{more}", name=name, fault=fault, more=not_logged(held)
             )
 
     def _make(self, machine: Machine) -> _Declared:

@@ -28,7 +28,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from subproxy.core.access.log_limit import LogLimit
+from subproxy.core.access.log_limit import LogLimit, not_logged
 
 from .addresses import HybridVsockAddress
 from .errors import CannotListenAt
@@ -167,12 +167,11 @@ class HybridVsockPort(ListeningSocketPort):
                 held = self._refusals.admit(self._seconds())
                 if held is not None:
                     self._log.warn(
-                        "{host}: refused a connection of user {uid} (process {pid});"
-                        " {held} more not logged",
+                        "{host}: refused a connection of user {uid} (process {pid}){more}",
                         host=self._host,
                         uid=uid,
                         pid=pid,
-                        held=held,
+                        more=not_logged(held),
                     )
                 return None
         return self._guest

@@ -33,7 +33,7 @@ from twisted.internet.tcp import BaseClient
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.access.log_limit import LogLimit
+from subproxy.core.access.log_limit import LogLimit, not_logged
 
 from . import vsocket
 from .addresses import CID_ANY, LOCAL_CIDS, PORT_ANY, VsockAddress
@@ -126,10 +126,10 @@ class VsockPort(ListeningSocketPort):
             held = self._refusals.admit(self._seconds())
             if held is not None:
                 self._log.warn(
-                    "{host}: refused {peer}, which is no guest; {held} more not logged",
+                    "{host}: refused {peer}, which is no guest{more}",
                     host=self._host,
                     peer=peer,
-                    held=held,
+                    more=not_logged(held),
                 )
             return None
         return peer

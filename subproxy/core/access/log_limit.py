@@ -10,6 +10,11 @@ LINES = 10
 """Lines a second."""
 
 
+def not_logged(held: int) -> str:
+    """What stands at the end of a line before which C{held} others were dropped."""
+    return f"; {held} more not logged" if held else ""
+
+
 class LogLimit:
     """Lets so many lines a second through. C{held} is how many it has dropped since the last."""
 

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.access.log_limit import LogLimit
+from subproxy.core.access.log_limit import LogLimit, not_logged
 from subproxy.core.http.forwarded import Trust
 from subproxy.core.http.origin import UNIX
 from subproxy.endpoints.server_endpoint import server_endpoint
@@ -207,11 +207,11 @@ class ProxyProtocolFactory(Factory):
         held = self._limit.admit(self.http.context.monotonic())
         if held is not None:
             self._log.warn(
-                "HTTP on {where}: refused a connection of {peer}: {reason}; {held} more not logged",
+                "HTTP on {where}: refused a connection of {peer}: {reason}{more}",
                 where=self._where,
                 peer=_host(addr).decode("ascii", "replace"),
                 reason=reason,
-                held=held,
+                more=not_logged(held),
             )
 
 

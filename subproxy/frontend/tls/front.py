@@ -17,7 +17,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from subproxy.core.access.log_limit import LogLimit
+from subproxy.core.access.log_limit import LogLimit, not_logged
 from subproxy.core.http.client_tls import ClientTls, HostRule
 from subproxy.core.http.normalise import MAX_HOST, host_fault, normalise_host
 from subproxy.core.printable import printable
@@ -119,8 +119,10 @@ class TlsFront(Protocol):
         certificate = factory.certificates.find(hello.name, address)
         if certificate is None:
             transport.write(UNRECOGNIZED_NAME)
-            name = "no name" if hello.name is None else printable(hello.name)
-            self._refuse(f"there is no certificate for {name}")
+            if hello.name is None:
+                self._refuse("it names no host, and no certificate is the default")
+            else:
+                self._refuse(f"there is no certificate for {printable(hello.name)}")
             return
         rule = factory.rule
         # Who names no host may mean the address; for any other one the rule is looked at again.
@@ -292,9 +294,9 @@ class TlsFactory(Factory):
         held = self._limit.admit(self.http.context.monotonic())
         if held is not None:
             self._log.info(
-                "HTTPS on {where}: no TLS with {peer}: {reason}; {held} more not logged",
+                "HTTPS on {where}: no TLS with {peer}: {reason}{more}",
                 where=self._where,
                 peer=printable(str(getattr(transport.getPeer(), "host", "unix"))),
                 reason=reason,
-                held=held,
+                more=not_logged(held),
             )

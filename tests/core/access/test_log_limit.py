@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.access.log_limit import LINES, LogLimit
+from subproxy.core.access.log_limit import LINES, LogLimit, not_logged
 from tests.rigs.core_strategies import relaxed
 
 
@@ -27,6 +27,10 @@ class LineLimitTests(SynchronousTestCase):
             limit.admit(0.0)
         self.assertEqual(limit.admit(1.0), 7)
         self.assertEqual(limit.admit(2.0), 0)
+
+    def test_what_a_line_says_of_others(self) -> None:
+        """Nothing, where there are none."""
+        self.assertEqual([not_logged(0), not_logged(7)], ["", "; 7 more not logged"])
 
     def test_ten(self) -> None:
         """As docs/explanation/threats.md says."""

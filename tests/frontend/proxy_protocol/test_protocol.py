@@ -137,7 +137,7 @@ class FrontTests(SynchronousTestCase):
             self.lines,
             [
                 "HTTP on haproxy:tcp:1: refused a connection of 192.0.2.7: the connection does "
-                "not begin with a PROXY header; 0 more not logged"
+                "not begin with a PROXY header"
             ],
         )
         self.send(LINE + GET)
