@@ -59,6 +59,7 @@ cdef class Engine:
     cdef PyObject *first
     cdef int depth
     cdef bint called
+    cdef bint stale  # what C{run} has looked up of its reactor may have changed
     cdef LogContext context
     cdef dict context_entry
     cdef list contexts
@@ -68,6 +69,7 @@ cdef class Engine:
     cdef readonly int size  # bytes of a receive buffer
     cdef public bint capped  # the kernel lets multishot receives be limited, as far as is known
     cdef double alarm_at  # when we are woken at the latest
+    cdef readonly unsigned long turns  # that have begun
     cdef readonly unsigned long enters  # system calls that may have waited
     cdef readonly unsigned long completions
     cdef readonly unsigned long alarms

@@ -16,10 +16,14 @@ is, turned into operations; the engine waits, and completions are told to their 
   is not its own, forgets it and makes another (C{live}, C{abandon}).
 """
 
+from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from subproxy.reactor._log_context cimport LogContext
+from subproxy.reactor._uapi cimport UR_LATE, ur_now
+
+import time
 
 from subproxy.reactor import _log_context as _context
 
@@ -155,32 +159,43 @@ cdef class Engine:
         """
         self.turn(-1.0 if timeout is None else max(0.0, timeout))
 
+    def look_again(self):
+        """The reactor stops, or has a timed call that is due earlier: C{run} returns."""
+        self.stale = True
+
     def run(self, reactor):
         """Turns as C{EngineReactor.mainLoop} would have them, while it has nothing else to do.
 
         Compiled, because where requests come one at a time each is two turns, and the interpreter's
-        part of them is not in the caches. Returns when a timed call is due or new, or another
-        thread has called, or the reactor stops, or a turn did not let other threads run.
+        part of them is not in the caches: what the reactor is asked for is looked up once, and
+        C{EngineReactor} tells when it changes (C{look_again}). Returns when a timed call is due or
+        new, or another thread has called, or the reactor stops, or a turn did not let other threads
+        run.
         """
         cdef object seconds = reactor.seconds
-        cdef list pending
-        cdef double delay
+        cdef bint monotonic = seconds is time.monotonic
+        cdef list new = reactor._newTimedCalls
+        cdef list called = reactor.threadCallQueue
+        cdef list pending = reactor._pendingTimedCalls
+        cdef double due = 0.0
+        cdef double delay = -1.0  # no limit
+        self.stale = False
+        if reactor._justStopped or not reactor.running or not reactor._started:
+            return
+        cdef bint timed = bool(pending)
+        if timed:
+            due = <double>pending[0].time
         while True:
             PyErr_CheckSignals()
-            if (
-                reactor._newTimedCalls
-                or reactor.threadCallQueue
-                or reactor._justStopped
-                or not reactor.running
-                or not reactor._started
-            ):
+            if self.stale or PyList_GET_SIZE(new) or PyList_GET_SIZE(called):
                 return
-            pending = reactor._pendingTimedCalls
-            delay = -1.0
-            if pending:
-                delay = <double>pending[0].time - <double>seconds()
-                if delay <= 0.0:
-                    return
+            if timed:
+                if monotonic and 0.0 < self.alarm_at <= due + UR_LATE:
+                    delay = -1.0  # it is what will end the wait
+                else:
+                    delay = due - (ur_now() if monotonic else <double>seconds())
+                    if delay <= 0.0:
+                        return
             if not self.turn(delay):
                 return
 
@@ -189,6 +204,7 @@ cdef class Engine:
         cdef bint waited = False
         cdef list contexts = self.contexts if self.contexts is not None else _context.contexts()
         self.depth += 1
+        self.turns += 1
         contexts.append(self.context_entry)
         try:
             self.called = False
@@ -208,6 +224,7 @@ cdef class Engine:
             self.context.owner = None
             self.depth -= 1
             if self.depth:
+                self.stale = True
                 self.called = True  # in the turn that this one was inside of
             if not self.looping and self.depth == 0 and self.live():
                 self.flush()

@@ -193,7 +193,7 @@ cdef class EpollLoop(Epoll):
         cdef double now = ur_now()
         cdef double at = now + min(seconds, 1e6)
         cdef itimerspec when
-        if now < self.alarm_at <= at + 5e-5:
+        if now < self.alarm_at <= at + UR_LATE:
             return 0
         memset(&when, 0, sizeof(when))
         seconds = at - now

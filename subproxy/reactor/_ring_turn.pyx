@@ -117,7 +117,7 @@ cdef class RingLoop(Ring):
             return seconds
         now = ur_now()
         at = now + seconds
-        if 0.0 < self.alarm_at <= at + 5e-5:
+        if 0.0 < self.alarm_at <= at + UR_LATE:
             return -1.0
         entry = self.sqe()
         entry.fd = -1

@@ -91,6 +91,7 @@ cdef extern from "uapi.h" nogil:
     int ur_register(int fd, unsigned opcode, void *arg, unsigned n)
     uint32_t ur_load_acquire(const uint32_t *p)
     double ur_now()
+    const double UR_LATE
     void ur_relax()
     void ur_store_release(uint32_t *p, uint32_t v)
     void ur_store_release16(uint16_t *p, uint16_t v)

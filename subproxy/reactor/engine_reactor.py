@@ -20,11 +20,11 @@ from zope.interface import implementer
 
 from subproxy.reactor._engine import Engine
 from subproxy.reactor._poll import PollHandle
-from subproxy.reactor.interfaces import IReactorReadiness
+from subproxy.reactor.interfaces import IReactorReadiness, IReactorTurns
 from subproxy.reactor.out_of_memory import shortage
 
 
-@implementer(IReactorReadiness)
+@implementer(IReactorReadiness, IReactorTurns)
 class EngineReactor(EPollReactor):
     """What the transports know of their reactor: it has an engine, and runs it.
 
@@ -52,6 +52,10 @@ class EngineReactor(EPollReactor):
         """The epoll descriptor is readable."""
         EPollReactor.doPoll(self, 0)
 
+    def turnNumber(self) -> int:
+        """See IReactorTurns."""
+        return self.engine.turns
+
     def doPoll(self, timeout: float | None) -> None:
         """One turn; see ReactorBase.doIteration."""
         self.engine.wait(timeout)
@@ -72,6 +76,22 @@ class EngineReactor(EPollReactor):
         finally:
             engine.end()
         self._log.info("Main loop terminated.")
+
+    # -- what the loop has to be told of, since it asks no more than it must
+
+    def stop(self) -> None:
+        """See IReactorCore."""
+        super().stop()
+        self.engine.look_again()
+
+    def crash(self) -> None:
+        """See IReactorCore."""
+        super().crash()
+        self.engine.look_again()
+
+    def _moveCallLaterSooner(self, delayedCall: Any) -> None:
+        super()._moveCallLaterSooner(delayedCall)
+        self.engine.look_again()
 
     # -- IReactorFDSet
 

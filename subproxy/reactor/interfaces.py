@@ -33,6 +33,13 @@ class IReactorStreamSocket(Interface):
         """
 
 
+class IReactorTurns(Interface):
+    """A reactor that counts its turns."""
+
+    def turnNumber():
+        """How many turns have begun: the number of the one that is under way, or was the last."""
+
+
 class IReactorReadiness(Interface):
     """Readiness without what an IReadDescriptor costs each time it is ready."""
 

@@ -178,6 +178,9 @@ static inline double ur_now(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* Seconds that who waits for a moment may be woken late: not worth setting a timer anew. */
+#define UR_LATE 5e-5
+
 /* Let the other thread of the core have it for a moment. */
 static inline void ur_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -12,7 +12,7 @@ python=$(command -v "${1:-python3}")
 case $python in /*) ;; *) python=$PWD/$python ;; esac
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- tests.integration.test_reactor_rules \
-    tests.integration.test_reactor_stream_rules tests.integration.test_reactor_generic \
+    tests.integration.test_reactor_stream_rules tests.integration.test_reactor_loop tests.integration.test_reactor_generic \
     tests.integration.test_reactor_epoll_rules tests.integration.test_reactor_relay tests.integration.test_reactor_watch tests.integration.test_reactor_transports \
     tests.integration.test_reactor_leaks.EngineTests tests.integration.test_reactor_leaks.EngineTestsOnEpoll tests.relay.test_flow tests.relay.test_scheduler \
     tests.integration.test_reactor_processes tests.fastpath.test_differential tests.fastpath.test_differential_guests \
