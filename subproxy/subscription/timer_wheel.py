@@ -99,7 +99,9 @@ class TimerWheel:
         numbers = range(max(self._done + 1, now - SLOTS + 1), now + 1)
         self._done = max(self._done, now)
         for number in numbers:
-            self._turn(list(self._slots[number % SLOTS]))
+            slot = self._slots[number % SLOTS]
+            if slot:
+                self._turn(list(slot))
         if self._of and self._call is None:
             self._arrange()
 
