@@ -65,6 +65,7 @@ cdef class FastChannel(FastExchanges):
     cdef int offer(self) except -1
     cdef int count_held(self) except -1
     cdef int use(self, double seconds) except -1
+    cdef bint exhausted(self) except -1
     cdef bint spent(self, bint timed) except -1
     cdef int wait(self) except -1
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1

@@ -270,7 +270,11 @@ cdef class FastChannel(FastExchanges):
             now = self.share.timer()
             self.use(now - self.began)
             self.began = now
-        return real(self.share, SHARE_USED) >= self.most_used
+        return self.exhausted()
+
+    cdef bint exhausted(self) except -1:
+        """Whether the share is spent."""
+        return real(self.share, SHARE_USED) >= self.most_used and self.share.spent()
 
     cdef int wait(self) except -1:
         """Go on with what is held in a later turn of the reactor."""
@@ -300,7 +304,7 @@ cdef class FastChannel(FastExchanges):
             return 0
         if self.walking or self.behind:
             return self.hold(data, size)
-        if real(self.share, SHARE_USED) >= self.most_used:
+        if self.exhausted():
             if size:
                 self.hold(data, size)
             return self.wait()

@@ -170,7 +170,7 @@ class MessagePump:
                 if type(event) in (Hello, Register) and self._turns.exhausted():
                     self._postpone(connection, self._turns)
                     break
-                if share.used >= share.most:
+                if share.spent():
                     self._postpone(connection, share)
                     break
             else:

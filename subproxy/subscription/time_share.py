@@ -15,6 +15,8 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from subproxy.reactor.interfaces import IReactorTurns
+
 SHARE = 0.001
 """
 Seconds of one turn of the reactor that the messages of one virtual machine may take, to which what
@@ -36,12 +38,15 @@ class TimeShare:
     half in the last has to wait for the next one, too, but never longer, and nobody needs to
     tell the share of every turn.
 
+    Where the reactor counts its turns, as those of L{subproxy.reactor} do, turns in which less was
+    used make up for it, too: who never uses a share in a turn never waits.
+
     @ivar used: seconds that were used and are not made up for.
     @ivar timer: what they are measured by, in seconds.
     @param timer: those of C{clock} if None.
     """
 
-    __slots__ = ("_clock", "_waiting", "most", "timer", "used")
+    __slots__ = ("_clock", "_reached", "_turn", "_waiting", "most", "timer", "used")
     _log = Logger()
 
     def __init__(
@@ -55,13 +60,29 @@ class TimeShare:
         self.most = most
         self.timer = timer or clock.seconds
         self.used = 0.0
+        # Says the number of the turn that the reactor has reached.
+        self._reached: Callable[[], int] | None = None
+        if IReactorTurns.providedBy(clock):
+            self._reached = clock.turnNumber
+        self._turn = 0  # that with which the last has made up for what was used
 
     def __repr__(self) -> str:
         return f"<TimeShare {self.used:.6f} of {self.most} s used, {len(self._waiting)} wait>"
 
+    def spent(self) -> bool:
+        """Whether the share is used up, by what the turns since then do not make up for."""
+        if self.used < self.most:
+            return False
+        if self._reached is not None:
+            passed = self._reached() - self._turn
+            if passed > 0:
+                self._turn += passed
+                self.used = max(0.0, self.used - passed * self.most)
+        return self.used >= self.most
+
     def exhausted(self) -> bool:
         """Whether who asks should wait: the share is used up, or others wait already."""
-        return self.used >= self.most or bool(self._waiting)
+        return self.spent() or bool(self._waiting)
 
     def defer(self, turn: Callable[[], None]) -> None:
         """Call C{turn} when it is its turn, in a later one of the reactor."""
@@ -72,6 +93,7 @@ class TimeShare:
     def _next(self) -> None:
         """A new turn of the reactor."""
         self.used = min(max(0.0, self.used - self.most), DEBT * self.most)
+        self._turn += 1
         waiting, self._waiting = self._waiting, deque()
         while waiting and self.used < self.most:
             turn = waiting.popleft()

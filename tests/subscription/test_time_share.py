@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from subproxy.reactor.interfaces import IReactorTurns
 from subproxy.subscription.time_share import DEBT, TimeShare
 from tests.subscription.test_turn_budget import Reactor
 
@@ -72,3 +74,81 @@ class ShareTests(SynchronousTestCase):
         self.clock.turn()
         self.assertEqual(self.done, [1])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+@implementer(IReactorTurns)
+class CountingReactor(Reactor):
+    """
+    Counts its turns.
+
+    @ivar begun: how many of them there were.
+    """
+
+    begun = 0
+
+    def turnNumber(self) -> int:
+        """See IReactorTurns."""
+        return self.begun
+
+    def turn(self) -> None:
+        """Calls are called before what comes in the turn of that number."""
+        super().turn()
+        self.begun += 1
+
+
+class CountedTurnsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = CountingReactor()
+        self.clock.begun = 100
+        self.share = TimeShare(self.clock, 1.0)
+        self.assertFalse(self.share.spent())
+
+    def test_turns_make_up_for_what_was_used(self) -> None:
+        """Who never uses a share in a turn never waits."""
+        for _ in range(20):
+            self.share.used += 0.75
+            self.assertFalse(self.share.spent())
+            self.clock.turn()
+
+    def test_each_of_them_once(self) -> None:
+        self.share.used = 1.0
+        self.assertFalse(self.share.spent())
+        self.share.used = 2.5
+        self.assertTrue(self.share.spent())
+        self.clock.turn()
+        self.assertTrue(self.share.spent())
+        self.assertTrue(self.share.spent(), "it is the same turn")
+        self.clock.turn()
+        self.assertFalse(self.share.spent())
+
+    def test_not_once_more_where_somebody_waited(self) -> None:
+        """Who waits goes on before the turn begins that makes up for what was used."""
+        self.share.used = 1.0
+        self.assertFalse(self.share.spent())
+        done: list[bool] = []
+
+        def go_on() -> None:
+            self.share.used += 0.75
+            done.append(self.share.spent())
+
+        self.share.used = 1.5
+        self.assertTrue(self.share.exhausted())
+        self.share.defer(go_on)
+        self.clock.turn()
+        self.assertEqual(done, [True])
+        self.assertTrue(self.share.spent(), "this turn has made up for it")
+        self.clock.turn()
+        self.assertFalse(self.share.spent())
+
+    def test_quiet_turns_are_not_saved_up(self) -> None:
+        for _ in range(50):
+            self.clock.turn()
+        self.share.used = 1.5
+        self.assertFalse(self.share.spent())
+        self.share.used += 1.0
+        self.assertTrue(self.share.spent())
+
+    def test_who_waits_is_before_who_asks(self) -> None:
+        self.share.defer(lambda: None)
+        self.assertFalse(self.share.spent())
+        self.assertTrue(self.share.exhausted())

@@ -1,0 +1,62 @@
+"""What small requests that come one by one cost, in calls of Python functions."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.integration.harness import Process, World, wait_until
+from tests.integration.test_body_paths import GET, Play
+from tests.rigs.conversation_case import need_fastpath
+
+REQUESTS = 500
+
+
+def setUpModule() -> None:
+    need_fastpath()
+
+
+class RequestCostTests(SynchronousTestCase):
+    """Of a proxy with one client and one guest."""
+
+    def start(self, reactor: str) -> tuple[Play, Process]:
+        """Which counts how often a guest has to wait for its turn."""
+        world = World()
+        self.addCleanup(world.close)
+        self.called = world.folder / "called"
+        command = [
+            *(sys.executable, "-m", "tests.integration.called", "-n", "--pidfile="),
+            *(f"--reactor={reactor}", "subproxy", f"--vsock={world.vsock}", "--access-log=none"),
+            f"--http=tcp:{world.port}:interface=127.0.0.1",
+        ]
+        env = {"CALLED": str(self.called), "CALLED_ONLY": "_postpone"}
+        proxy = world.start("proxy", command, **env)
+        proxy.wait_for("guests on")
+        play = Play(world)
+        self.addCleanup(play.close)
+        return play, proxy
+
+    def calls(self, proxy: Process) -> int:
+        """How often so far."""
+        before = len(self.called.read_text().split()) if self.called.exists() else 0
+        proxy.signal(signal.SIGRTMIN)
+
+        def told() -> list[str]:
+            return self.called.read_text().split()[before:] if self.called.exists() else []
+
+        return int(wait_until(told, "calls")[0])
+
+    def waits(self, reactor: str) -> int:
+        play, proxy = self.start(reactor)
+        before = self.calls(proxy)
+        for _ in range(REQUESTS):
+            play.hello(play.ask(GET % (b"small", b"")).exchange)
+            play.got()
+        return self.calls(proxy) - before
+
+    def test_who_uses_little_in_a_turn_never_waits(self) -> None:
+        """Answers one by one are far from a share each, but several shares together."""
+        for reactor in ("io_uring", "compiled_epoll"):
+            self.assertEqual(self.waits(reactor), 0, reactor)
