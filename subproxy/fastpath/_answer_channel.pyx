@@ -25,6 +25,8 @@ from subproxy.fastpath._tunnel_channel cimport FastTunnelChannel, front_of
 from subproxy.core.exchange import Exchange
 from subproxy.core.http.response import ResponseHead
 from subproxy.frontend.client_stream import ClientStream, ResponseState
+from subproxy.frontend.connection import ClientConnection
+from subproxy.frontend.http1.protocol import Http1Protocol
 from subproxy.frontend.http1.response_writer import Framing, Http1Encoder
 from subproxy.subscription.upstream_request import UpstreamRequest
 from subproxy.wire.credit import ReceiveWindow
@@ -38,6 +40,8 @@ cdef Py_ssize_t EXCHANGE_SINK = slot(Exchange, "sink")
 cdef Py_ssize_t EXCHANGE_RECEIVED = slot(Exchange, "received")
 cdef Py_ssize_t EXCHANGE_RESPONSE = slot(Exchange, "response")
 cdef Py_ssize_t HEAD_LENGTH = slot(ResponseHead, "length")
+cdef Py_ssize_t CONNECTION_TUNNEL = slot(ClientConnection, "tunnel")
+cdef Py_ssize_t PROTOCOL_DEPARTURE = slot(Http1Protocol, "departure")
 cdef Py_ssize_t STREAM_CONNECTION = slot(ClientStream, "_connection")
 cdef Py_ssize_t STREAM_ENCODER = slot(ClientStream, "_encoder")
 cdef Py_ssize_t STREAM_EXCHANGE = slot(ClientStream, "exchange")
@@ -139,7 +143,10 @@ cdef class FastAnswerChannel(FastTunnelChannel):
                 return False
         connection = get(stream, STREAM_CONNECTION)
         front = front_of(connection)
-        if front is None or connection.departure is not None or connection.tunnel is not None:
+        if (
+            front is None or get(connection, PROTOCOL_DEPARTURE) is not None
+            or get(connection, CONNECTION_TUNNEL) is not None
+        ):
             return False
         front.path.streamed += 1
         self.pass_on(

@@ -25,6 +25,7 @@ from subproxy.fastpath._slots cimport get, number, set_number, slot
 from subproxy.core.exchange import Exchange
 from subproxy.fastpath.fallback import FallbackProtocol
 from subproxy.frontend.client_stream import ClientStream, ResponseState
+from subproxy.frontend.connection import ClientConnection
 from subproxy.subscription.tunnel_request import TunnelRequest
 from subproxy.subscription.upstream_request import UpstreamRequest
 from subproxy.telemetry.log_format import escaped
@@ -39,6 +40,8 @@ cdef Py_ssize_t REQUEST_WEIGHTY = slot(TunnelRequest, "_weighty")
 cdef Py_ssize_t EXCHANGE_SINK = slot(Exchange, "sink")
 cdef Py_ssize_t EXCHANGE_CARRIER = slot(Exchange, "carrier")
 cdef Py_ssize_t EXCHANGE_RECEIVED = slot(Exchange, "received")
+cdef Py_ssize_t CONNECTION_WRITABLE = slot(ClientConnection, "writable")
+cdef Py_ssize_t PROTOCOL_FRONT = slot(FallbackProtocol, "front")
 cdef Py_ssize_t STREAM_CONNECTION = slot(ClientStream, "_connection")
 cdef Py_ssize_t STREAM_ANSWER = slot(ClientStream, "answer")
 cdef Py_ssize_t STREAM_TUNNEL = slot(ClientStream, "tunnel")
@@ -59,9 +62,9 @@ cdef object ANSWER_STREAMING = ResponseState.STREAMING
 cdef AnsweringConnection front_of(connection):
     """What writes for a connection of the Python path that takes what is written; None if that is for Python."""
     cdef AnsweringConnection front
-    if type(connection) is not FallbackProtocol or connection.writable is not True:
+    if type(connection) is not FallbackProtocol or get(connection, CONNECTION_WRITABLE) is not True:
         return None
-    replaced = connection.front
+    replaced = get(connection, PROTOCOL_FRONT)
     if not isinstance(replaced, AnsweringConnection):
         return None
     front = <AnsweringConnection>replaced
@@ -93,7 +96,7 @@ cdef class FastTunnelChannel(FastChannel):
         set_number(stream, STREAM_SENT, number(stream, STREAM_SENT) + size)
         set_number(stream, STREAM_OWED, owed)
         front.write(written)
-        if connection.writable:
+        if get(connection, CONNECTION_WRITABLE) is True:
             set_number(stream, STREAM_OWED, 0)
             consumed = number(window, WINDOW_CONSUMED) + owed
             if consumed * 2 < number(window, WINDOW_SIZE) and get(exchange, EXCHANGE_CARRIER) is carrier:

@@ -39,6 +39,8 @@ class FallbackProtocol(Http1Protocol):
     @ivar front: the compiled path's side of the connection; None when it serves again.
     """
 
+    __slots__ = ("front",)
+
     def __init__(self, factory: Http1Factory, front: FallsBack) -> None:
         super().__init__(factory.context, factory.validator)
         self.front: FallsBack | None = front

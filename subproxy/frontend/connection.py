@@ -57,6 +57,8 @@ class ClientConnection(Protocol):
     @ivar close_reason: why it closed, or closes: the first reason; None before.
     """
 
+    # The compiled path asks for these with each piece of a streamed answer: without a look-up.
+    __slots__ = ("tunnel", "writable")
     transport: Any
 
     def __init__(self, context: FrontendContext) -> None:

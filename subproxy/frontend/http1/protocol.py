@@ -55,6 +55,8 @@ class Http1Protocol(ClientConnection):
     @ivar departure: what becomes of the answer under way now that the client's FIN is here.
     """
 
+    __slots__ = ("departure",)
+
     def __init__(self, context: FrontendContext, validator: RequestValidator) -> None:
         super().__init__(context)
         self._validator = validator
