@@ -96,7 +96,7 @@ class ProxyService(MultiService):
         self.peer_listeners: list[ListenerService] = []
         self.machines: MachineRoutes | None = None
         self.duties: list[IService] = []
-        self._limit: Deferred[None] | None = None
+        self._limits: set[Deferred[None]] = set()  # a stop may come amid a hand-over's last answers
         self.log = log
         self.supervisor = supervisor or SupervisorNotifier()
         self.shutdown_timeout = shutdown_timeout
@@ -206,8 +206,8 @@ class ProxyService(MultiService):
     def hurry(self) -> None:
         """Cut a stop short: wait for no request any longer."""
         self._hurried = True
-        if self._limit is not None:
-            self._limit.cancel()
+        for limit in list(self._limits):
+            limit.cancel()
 
     def hand_over(self, reactor: Any) -> None:
         """Let a new process take over, then end; see L{subproxy.process.upgrade}."""
@@ -290,9 +290,9 @@ class ProxyService(MultiService):
     async def _within(self, seconds: float, done: Deferred[None]) -> None:
         limit: Deferred[None] = deferLater(self.clock, 0 if self._hurried else seconds)
         limit.addErrback(lambda _: None)
-        self._limit = limit
+        self._limits.add(limit)
         await DeferredList([done, limit], fireOnOneCallback=True, fireOnOneErrback=True)
-        self._limit = None
+        self._limits.discard(limit)
         limit.cancel()
 
 

@@ -175,6 +175,17 @@ class ProxyServiceTests(SynchronousTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.recorder.steps[-1], "close")
 
+    def test_each_of_two_waits_is_hurried(self) -> None:
+        """Amid the last answers of a hand-over it is told to stop, and that is told again."""
+        first = Deferred.fromCoroutine(self.service._within(5.0, Deferred()))
+        stopped = self.stop()
+        second = Deferred.fromCoroutine(self.service._within(5.0, Deferred()))
+        self.service.hurry()
+        for _ in range(4):
+            self.clock.advance(0)
+        for each in (first, second, stopped):
+            self.successResultOf(each)
+
     def test_when_listening(self) -> None:
         """It is told that every listener has what it wants."""
         self.successResultOf(self.service.when_listening())
