@@ -41,8 +41,8 @@ class PlainSpliceScheduler:
     @ivar queue: who may have something to move.
     @ivar waiting: by descriptor, who is to be in the queue when that is ready.
     @ivar noted: who had a turn since L{take} was called.
-    @ivar turning: a turn of the reactor goes on, from L{begin} on until whoever called that says so;
-        who comes into the queue meanwhile need not have the reactor come back.
+    @ivar turning: a turn of the reactor goes on, from L{begin} on until whoever called that says
+        so; who comes into the queue meanwhile need not have the reactor come back.
     """
 
     __slots__ = (
