@@ -7,17 +7,18 @@ from types import FrameType
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from tests.frontend.peer.host_tls_case import compiled_engine
-from tests.rigs.conversation_case import need_fastpath
 from tests.rigs.memory_hosts import MemoryHosts
+
+skip = unavailable()
 
 
 class HostLeavesTests(SynchronousTestCase):
     """What takes frames is there until it has returned, whatever is in them."""
 
     def setUp(self) -> None:
-        need_fastpath()
         from subproxy.fastpath import subscription_protocol
         from subproxy.fastpath._answer_channel import FastAnswerChannel
 

@@ -7,15 +7,14 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.fastpath.install import unavailable
 from tests.integration.harness import Process, World, wait_until
 from tests.integration.test_body_paths import GET, Play
-from tests.rigs.conversation_case import need_fastpath
 
 REQUESTS = 500
 
 
-def setUpModule() -> None:
-    need_fastpath()
+skip = unavailable()
 
 
 class RequestCostTests(SynchronousTestCase):
