@@ -51,7 +51,8 @@ python() { venv/bin/python seen.py "$@"; }
 javascript() { node seen.js "$@"; }
 seen=$(
   for language in python javascript; do
-    echo "$language reads k=c+d as '$($language read k=c+d)', sends 'c d' as $($language send 'c d')"
+    read=$($language read k=c+d)
+    echo "$language reads k=c+d as '$read', sends 'c d' as $($language send 'c d')"
   done
   echo "from python to javascript: '$(javascript read "$(python send 'c d')")'"
 )

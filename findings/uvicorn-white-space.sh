@@ -2,10 +2,11 @@
 # llhttp, httptools and so uvicorn: white space behind a field's value is a part of it.
 #
 # Around a value there may be spaces and tabs, and they are no part of it (RFC 9112, section 5.1).
-# llhttp takes away what is before it, and leaves the rest to whoever uses it: Node does that,
-# httptools does not, and uvicorn[standard] passes on what it gets. With h11 in its place, which
-# uvicorn takes where httptools is not installed, the application sees another value. A Host that
-# ends so is none that starlette's TrustedHostMiddleware knows, and an Upgrade none of a WebSocket.
+# llhttp takes away what is before it, and leaves the rest to whoever uses it: Node's http does that
+# (its fetch() does not), httptools does not, and uvicorn[standard] passes on what it gets. With h11
+# in its place, which uvicorn takes where httptools is not installed, the application sees another
+# value. A Host that ends so is none that starlette's TrustedHostMiddleware knows, and an Upgrade
+# none of a WebSocket.
 # Seen with httptools 0.9.0, uvicorn 0.54.0, starlette 1.10.0; h11 0.16.0 beside them.
 set -euo pipefail
 folder=$(mktemp -d)
