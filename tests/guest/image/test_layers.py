@@ -89,6 +89,12 @@ class LayerTests(SynchronousTestCase):
     def test_a_hard_link_to_a_lower_layer(self) -> None:
         self.check({"a": b"x", "b": b"x"}, layer(("a", b"x")), layer(hard_link("b", "a")))
 
+    def test_a_hard_link_keeps_its_file(self) -> None:
+        """Whatever becomes of its first name above (C{findings/crane-hard-link.sh})."""
+        below = layer(("a", b"x"), hard_link("b", "a"))
+        self.check({"a": b"y", "b": b"x"}, below, layer(("a", b"y")))
+        self.check({"b": b"x"}, below, layer((".wh.a", b"")))
+
     def test_a_hard_link_to_a_link_is_that_link(self) -> None:
         self.check({"a": "-> x", "b": "-> x"}, layer(link("a", "x"), hard_link("b", "a")))
 
