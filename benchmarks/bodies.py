@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from . import bodies_report, machine, options
-from .contenders import Contender, Server, for_bodies
+from .contenders import USUAL_OF_BODIES, Contender, Server, for_bodies
 from .figures import rotated
 from .measure import InvalidRun, Sample, command_line, pinned, prefer, run
 from .rig import NotStarted, Rig, raise_descriptor_limit
 from .tables import size_of
 
-SIZES = "64K,1M,64M,1G"
+SIZES = "64K,256K,1M,64M,1G"
 LEAST_BYTES = 1 << 30
 """A measurement moves at least so much, and at least one body for each client."""
 MOST_TRANSFERS = 8192
@@ -202,11 +202,11 @@ class Bodies:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark; 1 if any measurement was invalid."""
-    parser = options.parser((__doc__ or "").splitlines()[0])
+    parser = options.parser((__doc__ or "").splitlines()[0], contenders=USUAL_OF_BODIES)
     parser.add_argument("--sizes", default=SIZES, help="of bodies, with commas between")
     parser.add_argument("--directions", default=",".join(DIRECTIONS), help="likewise")
     parser.add_argument("--clients", default="1,16", help="numbers, with commas between")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of small requests; 0: none")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of small requests; 0: none")
     parser.add_argument("--least", default="1G", help="bytes that a measurement moves at least")
     settings = parser.parse_args(arguments)
     if settings.again:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .bench_report import listed
 from .figures import Measure, middle, paired_ratio, select
 from .measure import Sample
 from .plot import Bar, Panel, draw
 from .tables import number, paragraph, size_text, table, update_page, with_ratio
 
 REFERENCE = "haproxy"
+SAID_OF = "subproxy-io-uring"
+"""Of whom the summary speaks in words."""
 PLOT = "performance-bodies.svg"
 
 
@@ -44,34 +47,37 @@ class Report:
     def _table(self, direction: str, what: str, measure: Measure) -> str:
         head = [f"{direction}s, {what}"]
         head += [f"{size_text(size)}, {clients}" for size, clients in self._cells]
-        rows = []
-        for name, title in self._titles.items():
-            row = [title]
-            for size, clients in self._cells:
-                samples = select(self._samples, name, f"{direction}-{size}", clients)
-                reference = select(self._samples, REFERENCE, f"{direction}-{size}", clients)
-                ratio = None if name == REFERENCE else paired_ratio(samples, reference, measure)
-                row.append(with_ratio(middle(samples, measure), ratio))
-            rows.append(row)
+        rows = [[title] for title in self._titles.values()]
+        for size, clients in self._cells:
+            cells = self._cells_of(f"{direction}-{size}", clients, measure)
+            for row, cell in zip(rows, cells, strict=True):
+                row.append(cell)
         return table(head, rows)
 
-    def cost_at_most_clients(self) -> str:
-        """CPU seconds per GB at the most clients, both directions in one table."""
-        clients = max(self._results["settings"]["clients"])
-        sizes: list[int] = self._results["settings"]["sizes"]
-        cells = [(direction, size) for direction in ("download", "upload") for size in sizes]
-        head = [f"CPU s per GB, {clients} clients"]
-        head += [f"{size_text(size)} {direction}" for direction, size in cells]
+    def at_most_clients(self) -> str:
+        """CPU seconds per GB and throughput at the most clients: a row a size and direction."""
+        settings = self._results["settings"]
+        clients = max(settings["clients"])
+        head = [f"{clients} clients", *self._titles.values()]
+        head += [f"{title}, GB/s" for title in self._titles.values()]
         rows = []
-        for name, title in self._titles.items():
-            row = [title]
-            for direction, size in cells:
-                samples = select(self._samples, name, f"{direction}-{size}", clients)
-                reference = select(self._samples, REFERENCE, f"{direction}-{size}", clients)
-                ratio = None if name == REFERENCE else paired_ratio(samples, reference, _cost)
-                row.append(with_ratio(middle(samples, _cost), ratio))
-            rows.append(row)
+        for direction in ("download", "upload"):
+            for size in settings["sizes"]:
+                row = [f"{size_text(size)} {direction}"]
+                for measure in (_cost, _throughput):
+                    row += self._cells_of(f"{direction}-{size}", clients, measure)
+                rows.append(row)
         return table(head, rows)
+
+    def _cells_of(self, scenario: str, clients: int, measure: Measure) -> list[str]:
+        """A figure of each contender, in their order, with its ratio to the reference's."""
+        reference = select(self._samples, REFERENCE, scenario, clients)
+        cells = []
+        for name in self._titles:
+            samples = select(self._samples, name, scenario, clients)
+            ratio = None if name == REFERENCE else paired_ratio(samples, reference, measure)
+            cells.append(with_ratio(middle(samples, measure), ratio))
+        return cells
 
     def summary(self) -> str:
         """One screen of it, for a reader."""
@@ -80,13 +86,36 @@ class Report:
             paragraph(
                 f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}, on "
                 f"{facts['processor']}, Linux {facts['kernel']}. Medians of {settings['rounds']} "
-                "interleaved rounds; in parentheses the ratio to HAProxy."
+                "interleaved rounds; in parentheses the ratio to HAProxy. CPU s per GB, then GB/s."
             ),
-            self.cost_at_most_clients(),
+            self.said(),
+            self.at_most_clients(),
         ]
         if settings["seconds"]:
             parts += [self._about_small(), self.fairness()]
         return "\n\n".join(parts)
+
+    def said(self) -> str:
+        """What the figures say of CPU time at the most clients, in a sentence made of them."""
+        settings = self._results["settings"]
+        clients = max(settings["clients"])
+        sizes: list[int] = settings["sizes"]
+        parts = []
+        for direction in ("download", "upload"):
+            ratios = [
+                paired_ratio(
+                    select(self._samples, SAID_OF, f"{direction}-{size}", clients),
+                    select(self._samples, REFERENCE, f"{direction}-{size}", clients),
+                    _cost,
+                )
+                for size in sizes
+            ]
+            if all(ratios):
+                parts.append(f"as {direction}s {listed(f'{ratio:.2f}' for ratio in ratios)}")
+        return paragraph(
+            f"Of HAProxy's CPU time, with {clients} clients, bodies of "
+            f"{listed(map(size_text, sizes))} cost on io_uring: {'; '.join(parts)}."
+        )
 
     def _about_small(self) -> str:
         rate = self._results["settings"]["rate"]

@@ -19,6 +19,12 @@ USUAL = (
 )
 """Those of C{for_requests} that are measured if nobody says who."""
 
+USUAL_OF_BODIES = (
+    *("subproxy-io-uring", "subproxy-compiled-epoll"),
+    *("haproxy", "nginx-unbuffered"),
+)
+"""Those of C{for_bodies}: who passes a body on as it comes."""
+
 
 def for_scale(
     guests: int, routes: int, reactor: str = "io_uring"
@@ -56,8 +62,8 @@ def for_bodies() -> list[Contender]:
     splice = "option splice-request\n  option splice-response"
     pipes = "tune.pipesize 1048576"
     return [
-        Subproxy("io_uring", bodies=True),
-        Subproxy("compiled_epoll", bodies=True),
+        Subproxy("io_uring", bodies=True, run=True),
+        Subproxy("compiled_epoll", bodies=True, run=True),
         Subproxy("epoll", bodies=True),
         HAProxy(name="haproxy", title="HAProxy, splice", tuning=pipes, extra=splice),
         Nginx(name="nginx-unbuffered", title="nginx, buffering off", extra=UNBUFFERED),
@@ -68,6 +74,7 @@ def for_bodies() -> list[Contender]:
 __all__ = [
     "REFERENCE",
     "USUAL",
+    "USUAL_OF_BODIES",
     "Contender",
     "Server",
     "for_bodies",

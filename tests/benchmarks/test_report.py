@@ -198,14 +198,24 @@ class BodiesReportTests(SynchronousTestCase):
                     "rate": 1000,
                 },
                 "contenders": {
-                    "mine": {"title": "subproxy", "version": "1"},
+                    "subproxy-io-uring": {"title": "subproxy", "version": "1"},
                     "haproxy": {"title": "HAProxy", "version": "2"},
                 },
                 "samples": [
-                    one("mine", f"download-{size}", 1, raw(400, **moved)),
+                    one("subproxy-io-uring", f"download-{size}", 1, raw(400, **moved)),
                     one("haproxy", f"download-{size}", 1, raw(500, **moved)),
-                    one("mine", "quiet-upload", 8, raw(1, p99_us=100.0, beside_gb_per_second=0)),
-                    one("mine", "busy-upload", 8, raw(1, p99_us=250.0, beside_gb_per_second=2.0)),
+                    one(
+                        "subproxy-io-uring",
+                        "quiet-upload",
+                        8,
+                        raw(1, p99_us=100.0, beside_gb_per_second=0),
+                    ),
+                    one(
+                        "subproxy-io-uring",
+                        "busy-upload",
+                        8,
+                        raw(1, p99_us=250.0, beside_gb_per_second=2.0),
+                    ),
                 ],
                 "problems": [],
             }
@@ -218,10 +228,22 @@ class BodiesReportTests(SynchronousTestCase):
         self.assertIn("| subproxy | 1.00 (1.00) |", text)
 
     def test_summary(self) -> None:
-        """Both directions in one table, at the most clients."""
+        """Both directions and both measures in one table, at the most clients."""
         text = self.report.summary()
-        self.assertIn("| CPU s per GB, 1 clients | 1 MiB download | 1 MiB upload |", text)
-        self.assertIn("| subproxy | 0.400 (0.80) | - |", text)
+        self.assertIn("| 1 clients | subproxy | HAProxy | subproxy, GB/s | HAProxy, GB/s |", text)
+        self.assertIn("| 1 MiB download | 0.400 (0.80) | 0.500 | 1.00 (1.00) | 1.00 |", text)
+        self.assertIn("| 1 MiB upload | - | - | - | - |", text)
+
+    def test_said(self) -> None:
+        """The summary's sentence is made of the ratios; what was not measured is not in it."""
+        self.assertEqual(
+            self.report.said(),
+            "Of HAProxy's CPU time, with 1 clients, bodies of 1 MiB cost on io_uring: "
+            "as downloads 0.80.",
+        )
+
+    def test_fairness_is_shown(self) -> None:
+        text = self.report.summary()
         self.assertIn(self.report.fairness(), text)
 
     def test_both_pages(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import bench_report, options
+from benchmarks import bench_report, bodies_report, options
 from benchmarks.tables import markers
 from tests.rigs.paths import ROOT
 
@@ -51,16 +51,13 @@ class GeneratedTests(SynchronousTestCase):
         self.assertEqual(plot.read_text(encoding="utf-8"), report.plot())
 
     def test_large_bodies(self) -> None:
-        """The summary has the figures of the tables."""
-        shown, tables = block(options.PAGE, "bench-bodies"), block(options.TABLES, "bench-bodies")
-        for name, row in cells(shown, "CPU s per GB, 16 clients").items():
-            self.assertEqual(len(row), 8)
-            for column, cell in row.items():
-                size, _, direction = column.rpartition(" ")
-                whole = cells(tables, f"{direction}s, CPU s per GB")
-                self.assertEqual(cell, whole[name][f"{size}, 16"])
-        fairness = "small requests, p99"
-        self.assertEqual(cells(shown, fairness), cells(tables, fairness))
+        """The same."""
+        results = json.loads((options.RESULTS / "bodies.json").read_text(encoding="utf-8"))
+        report = bodies_report.Report(results)
+        self.assertEqual(block(options.PAGE, "bench-bodies"), report.summary())
+        self.assertEqual(block(options.TABLES, "bench-bodies"), report.markdown())
+        plot = options.TABLES.parent / bodies_report.PLOT
+        self.assertEqual(plot.read_text(encoding="utf-8"), report.plot())
 
 
 class WordsTests(SynchronousTestCase):
@@ -75,16 +72,6 @@ class WordsTests(SynchronousTestCase):
         said = " ".join(README.read_text(encoding="utf-8").split())
         self.assertIn("less than half of nginx's CPU time at 64 connections", said)
         self.assertLess(ratio(self.cost["subproxy, io_uring"]["64"]), 0.5)
-
-    def test_bodies(self) -> None:
-        row = cells(block(options.PAGE, "bench-bodies"), "CPU s")["subproxy, io_uring"]
-        self.assertIn("From 64 MiB on, a body costs about what it costs HAProxy", self.text)
-        large = [cell for size, cell in row.items() if size.startswith(("64 MiB", "1 GiB"))]
-        self.assertEqual(len(large), 4)
-        self.assertLess(max(map(ratio, large)), 1.2)
-        self.assertIn("At 1 MiB it costs about three times as much", self.text)
-        for cell in (row["1 MiB download"], row["1 MiB upload"]):
-            self.assertApproximates(ratio(cell), 3.0, 0.5)
 
     def test_reliability(self) -> None:
         """Each figure of that page is in the diary that it sums up."""
