@@ -135,8 +135,9 @@ cdef class Flow:
         """How many bytes are to be taken from the source."""
         cdef long long most = LITTLE
         cdef long long wanted = min(self.left, self.size, max(at_once, LITTLE))
-        if self.eager and self.kind == TCP and self.window >= wanted:
-            return wanted  # a window is not taken back (RFC 9293, 3.8.6)
+        if self.eager and self.kind == TCP and self.window >= MUCH:
+            # Less than it takes by now, if anything: a window is not taken back (RFC 9293, 3.8.6).
+            return min(wanted, self.window + LITTLE)
         if self.eager or not self.taken:
             most = self.room()
             if most >= 0:

@@ -171,6 +171,37 @@ class FlowTests(SynchronousTestCase):
                 outcome = way.flow.move(1)
                 self.assertLessEqual(way.flow.held, LITTLE)
 
+    def test_read_no_more(self) -> None:
+        """A client that has read is given much at once; when it stops, little is left over."""
+        for kind in KINDS:
+            way = self.way(kind, 1 << 30)
+            way.guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            way.flow.size = 1 << 20
+            fcntl.fcntl(way.entry, fcntl.F_SETPIPE_SZ, 1 << 20)
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                client = socket.create_connection(server.getsockname())
+                sink, _ = server.accept()
+            self.addCleanup(client.close)
+            self.addCleanup(sink.close)
+            client.setblocking(False)
+            sink.setblocking(False)
+            way.flow.sink = sink.fileno()
+            largest = 0
+            outcome = Outcome.EMPTY
+            while outcome != Outcome.FULL:
+                while way.send(bytes(LITTLE)):
+                    pass
+                before = way.flow.taken
+                outcome = way.flow.move(1)
+                largest = max(largest, way.flow.taken - before)
+                while way.flow.given < 64 << 20:
+                    try:
+                        client.recv(1 << 20)
+                    except BlockingIOError:
+                        break
+            self.assertGreaterEqual(largest, MUCH)
+            self.assertLessEqual(way.flow.held, MUCH if kind is PlainFlow else LITTLE)
+
     def test_a_sink_that_cannot_tell(self) -> None:
         """What takes all is given all, whatever it is."""
         for kind in KINDS:
