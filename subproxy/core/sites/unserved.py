@@ -40,7 +40,7 @@ def unserved(sites: Iterable[Site], policy: Policy) -> Iterator[tuple[int, str]]
 
 def _suffixes(host: bytes) -> Iterator[bytes]:
     """Each wildcard's suffix that covers C{host}; of a wildcard's own suffix, itself too."""
-    at = host.find(b".")
-    while at >= 0:
-        yield host[at:]
-        at = host.find(b".", at + 1)
+    _, dot, rest = host.partition(b".")
+    while dot:
+        yield dot + rest
+        _, dot, rest = rest.partition(b".")
