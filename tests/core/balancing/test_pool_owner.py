@@ -34,6 +34,13 @@ class PoolOwnerTests(SynchronousTestCase):
         self.pool.vacant_since = 0.0
         self.pool.owner = self.owner
 
+    def test_what_is_woken_for_a_host(self) -> None:
+        """It itself, or what it would make for that host."""
+        self.assertEqual(self.owner.called(b"a.example"), "blog")
+        self.owner.named = {b"a.example": "a"}.get
+        found = [self.owner.called(host) for host in (b"a.example", b"b.example")]
+        self.assertEqual(found, ["a", None])
+
     def wait_shortly(self, now: float, seconds: float) -> Send | Wait | Refuse:
         return self.admission.submit("x", self.pool, now, (), RequestTerms(told_after=seconds))
 
