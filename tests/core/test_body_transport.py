@@ -29,6 +29,9 @@ class RequestTests(SynchronousTestCase):
     def test_unknown_length(self) -> None:
         """Of a body that may be short, no data connection is made."""
         self.assertIs(choose(None, None, LIMITS), FRAMES)
+        any_length = BodyLimits(inline=100, bulk=1)
+        found = [choose(None, length, any_length) for length in (None, 0, 1)]
+        self.assertEqual(found, [FRAMES, FRAMES, DATA_CONNECTION])
 
     def test_no_data_connections(self) -> None:
         """Where there are none, frames carry bodies of any length."""

@@ -31,6 +31,7 @@ class ChallengesTests(SynchronousTestCase):
             PATH + b"..",
             PATH + b"%2E",
             PATH + b"a.b",
+            PATH.replace(b"acme", b"ACME") + b"a",
         ):
             self.assertIsNone(challenge_answer((find,), b"GET", path))
         self.assertIsNone(challenge_answer((find,), b"POST", PATH + b"a"))

@@ -184,7 +184,7 @@ class SiteRequest:
         upgrade = request.upgrade
         if rules.upgrade is not None and upgrade is not None:
             upgrade = upgrade.of(rules.upgrade)
-        if target is not None or headers is not None or upgrade is not request.upgrade:
+        if headers is not None or upgrade is not request.upgrade:
             self.forwarded = replace(
                 request,
                 target=request.target if target is None else target,

@@ -6,22 +6,27 @@ from dataclasses import fields, replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.core.balancing.admission import USUAL
 from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.host_names import HostNames
 from subproxy.core.http.networks import NetworkSet
 from subproxy.core.http.request import RequestHead
+from subproxy.core.http.upgrade import PASSTHROUGH, Upgrade
 from subproxy.core.routing.route import Route
 from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity
 from subproxy.core.sites.client_limits import ClientLimits, ConnectionLimit, RateLimit
 from subproxy.core.sites.header_rules import header_rules
 from subproxy.core.sites.local_answer import LocalAnswer
+from subproxy.core.sites.origins import Origins
 from subproxy.core.sites.redirect import redirect
+from subproxy.core.sites.signed_links import LinkKeys
+from subproxy.core.sites.site_access import SiteAccess
 from subproxy.core.sites.site_request import STARTING_PAGE_AFTER, SiteRequest
 from subproxy.core.sites.site_rules import AT_ONCE, EACH_TIME, SiteRules
 from subproxy.errors import BadRequest, ClientError, Forbidden, TooManyRequests
-from tests.rigs.private_site import WALL
+from tests.rigs.private_site import SECRETS, WALL, token
 
 
 def head(
@@ -103,9 +108,43 @@ class AdmitTests(SynchronousTestCase):
         self.assertEqual(answer, LocalAnswer(301, [(b"Location", b"https://b.example/api/x?q")]))
         rules = SiteRules(redirect=redirect("https://{host}{uri}", 301))
         self.assertIsInstance(self.admit(rules, head(host=b"")), BadRequest)
+        # One that leads to a certain host asks for none.
+        certain = SiteRules(redirect=redirect("https://b.example/", 301))
+        self.assertIsInstance(self.admit(certain, head(host=b"")), LocalAnswer)
         protected = head()
         protected.scheme = b"https"
         self.assertIsNone(self.admit(rules, protected))
+
+    def test_origins(self) -> None:
+        """Of WebSockets, whose pages are elsewhere."""
+        rules = SiteRules(origins=Origins(["https://b.example"]))
+        for origin, answer in ((b"https://b.example", type(None)), (b"https://evil", Forbidden)):
+            request = head()
+            request.headers.append((b"Origin", origin))
+            request.upgrade = Upgrade((b"websocket",))
+            self.assertIsInstance(self.admit(rules, request), answer)
+
+    def test_upgrades(self) -> None:
+        """A site may permit fewer; a request for none of them goes on as one for none."""
+        asked = Upgrade((b"echo/1", b"websocket"))
+        for rules, upgrade, seen in (
+            (SiteRules(upgrade=frozenset([b"websocket"])), asked, Upgrade((b"websocket",))),
+            (SiteRules(upgrade=frozenset()), asked, None),
+            (SiteRules(upgrade=frozenset()), None, None),
+            (SiteRules(), asked, asked),
+        ):
+            request = replace(head(), upgrade=upgrade)
+            self.assertIsNone(self.admit(rules, request))
+            self.assertEqual(self.last.forwarded, replace(request, upgrade=seen))
+            if seen is upgrade:
+                self.assertIs(self.last.forwarded, request)
+
+    def test_a_token_of_a_link_is_not_logged(self) -> None:
+        """Nor forwarded."""
+        rules = SiteRules(access=SiteAccess(links=LinkKeys(SECRETS), paths=(b"",)))
+        request = head(target=b"/api/x?subproxy_link=" + token() + b"&y=1")
+        self.assertIsInstance(self.admit(rules, request), LocalAnswer)
+        self.assertEqual(self.last.request.target, b"/api/x?y=1")
 
     def test_max_body(self) -> None:
         rules = SiteRules(max_body=10)
@@ -203,6 +242,8 @@ class AnswerTests(SynchronousTestCase):
         assert member is not None
         self.assertIsNone(site.terms(self.pool, [member]).member)
         self.assertIsNone(site.terms(None, []).member)
+        self.pool.members = []
+        self.assertIs(site.terms(self.pool, []), USUAL)
 
 
 class RulesTests(SynchronousTestCase):
@@ -242,6 +283,8 @@ class RulesTests(SynchronousTestCase):
         told = (b"Strict-Transport-Security", b"max-age=5")
         self.assertEqual(secure.answered(own, None, None), [(b"A", b"b"), told])
         self.assertEqual(SiteRequest(rules, head()).answered(own, None, None), own)
+        none = SiteRequest(SiteRules(), replace(head(), scheme=b"https"))
+        self.assertEqual(none.answered(own, None, None), own)
 
     def test_client_ca(self) -> None:
         """Who came without TLS has shown nothing; who is only sent on need not."""
@@ -250,6 +293,9 @@ class RulesTests(SynchronousTestCase):
             rules = SiteRules(client_ca=ClientAuthorities((), optional, b""))
             self.assertEqual(isinstance(rules.answer(head()), Forbidden), refused)
             self.assertIsNone(rules.answer(replace(head(), tls=tls)))
+            # The handshake of this one was a guest's.
+            passed = replace(head(), tls=tls, upgrade=PASSTHROUGH)
+            self.assertEqual(isinstance(rules.answer(passed), Forbidden), refused)
         rules = SiteRules(client_ca=ClientAuthorities((), False, b""), redirect=redirect("/x", 307))
         self.assertIsInstance(rules.answer(head()), LocalAnswer)
 

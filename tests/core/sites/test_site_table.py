@@ -147,6 +147,7 @@ class SiteTableTests(SynchronousTestCase):
         assert rules is not None
         assert rules.networks is not None
         self.assertIn(b"10.1.9.9", rules.networks)
+        self.assertNotIn(b"10.9.9.9", rules.networks)
         self.assertNotIn(b"192.0.2.1", rules.networks)
         rules = table.find(b"a", b"/open/..%2Finside")
         assert rules is not None
