@@ -311,6 +311,25 @@ class DispatcherTests(SynchronousTestCase):
         self.miss(guest)
         self.assertEqual((before - budget.balance(0.0), self.dispatcher.retries), (1.0, 1))
 
+    def test_what_is_taken_back_is_paid_for(self) -> None:
+        """A request of the compiled path moves as long as its pool has a budget."""
+        self.world.serving("1")
+        exchange, _ = self.world.ask()
+        self.world.serving("2")
+        pool, member = exchange.pool, exchange.member
+        assert pool is not None
+        assert member is not None
+        budget = self.dispatcher.budget(pool)
+        before, moved = budget.balance(0.0), 0
+        take = (pool, member, GuestRefused(), b"GET", 1, ())
+        while self.dispatcher.take_back(*take) == (member,):
+            moved += 1
+            self.assertEqual(self.dispatcher.retries, moved)
+        self.assertEqual(moved, int(before))
+        self.assertLess(budget.balance(0.0), 1.0)
+        self.assertIsNone(self.dispatcher.take_back(*take))
+        self.assertEqual(self.dispatcher.retries, moved)
+
     def test_a_post_and_a_response_that_has_begun_stay(self) -> None:
         for method, begun in (b"POST", False), (b"GET", True):
             self.setUp()
@@ -450,11 +469,12 @@ class DispatcherTests(SynchronousTestCase):
         """Who waits for a busy guest for too long is told so."""
         guest = self.world.serving("1", concurrency=1)
         self.world.ask()
-        _, sink = self.world.ask()
+        exchange, sink = self.world.ask()
         for _ in range(10):
             guest.pump()
             self.world.advance(1)
         self.assertIsInstance(sink.error, QueueTimeout)
+        self.assertEqual((exchange.queued, exchange.wake), (10.0, 0.0))
 
     def test_a_client_that_leaves_does_not_wait(self) -> None:
         """Its place in the queue is given up."""
