@@ -144,10 +144,9 @@ class SiteAccess:
 
     def _remember(self, token: bytes, link: Link, request: RequestHead, wall: float) -> LocalAnswer:
         """Have the browser keep C{token}, and ask again without it in the address."""
-        path = link.path.encode()
-        for each in self.paths:
-            if len(each) > len(path) and (request.path + b"/").startswith(each + b"/"):
-                path = each
+        below = request.path + b"/"
+        of_site = [each for each in self.paths if below.startswith(each + b"/")]
+        path = max([link.path.encode(), *of_site], key=len)
         seconds = max(1, int(link.expires - wall))
         kept = cookie(token, path, seconds, secure=request.scheme == b"https")
         return _without_token(request, [kept])

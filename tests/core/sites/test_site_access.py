@@ -130,6 +130,7 @@ class LinksTests(SynchronousTestCase):
             ((b"/docs",), "/docs/x", b"/docs/x", b"/docs/x"),
             ((b"/docs", b"/docs/x", b"/other"), "/", b"/docs/x", b"/docs/x"),
             ((b"/docs", b"/doc"), "/", b"/docs", b"/docs"),
+            ((b"/docs", b"/another/one"), "/", b"/docs/x", b"/docs"),
         ):
             access = SiteAccess(links=LinkKeys(SECRETS), paths=paths)
             answer = access.decide(ask(with_token(token(link), asked)), WALL)
