@@ -52,6 +52,7 @@ class Finished:
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
+        self.tunnels: list[Exchange] = []
 
     def dispatch(self, exchange: Exchange) -> None:
         raise AssertionError("an exchange does not dispatch itself")
@@ -63,7 +64,7 @@ class Finished:
         raise AssertionError("none has waited for a machine here")
 
     def tunnel_started(self, exchange: Exchange) -> None:
-        raise AssertionError("none is asked for here")
+        self.tunnels.append(exchange)
 
     def finished(self, exchange: Exchange) -> None:
         self.exchanges.append(exchange)
@@ -426,3 +427,42 @@ class ResponseTests(ExchangeCase):
         )
         exchange.response_end([])
         self.assertEqual(len(self.dispatcher.exchanges), 1)
+
+
+class TunnelTests(ExchangeCase):
+    """A guest that changes to another protocol: the halves end in either order."""
+
+    def open(self) -> Exchange:
+        exchange = self.taken(None)
+        exchange.tunnel_start(200, [(b"X", b"y"), (b"Content-Length", b"3")], b"websocket")
+        return exchange
+
+    def test_opened(self) -> None:
+        exchange = self.open()
+        self.assertIs(exchange.state, ExchangeState.RESPONDING)
+        self.assertEqual((exchange.tunnel, self.sink.tunnel), (b"websocket", b"websocket"))
+        assert self.sink.head is not None
+        self.assertEqual((self.sink.head.status, self.sink.head.length), (200, None))
+        self.assertEqual(self.sink.head.headers[0], (b"X", b"y"))
+        self.assertEqual(self.dispatcher.tunnels, [exchange])
+
+    def test_the_guest_ends_first(self) -> None:
+        exchange = self.open()
+        exchange.response_end([])
+        self.assertIs(exchange.state, ExchangeState.REQUESTING)
+        exchange.request_data(b"more")
+        self.assertEqual(self.dispatcher.exchanges, [])
+        exchange.request_end([])
+        self.assertIs(exchange.state, ExchangeState.DONE)
+        self.assertEqual(self.carrier.told, [b"more", ("end", [])])
+        self.assertEqual(self.dispatcher.exchanges, [exchange])
+
+    def test_the_client_ends_first(self) -> None:
+        exchange = self.open()
+        exchange.request_end([])
+        self.assertIs(exchange.state, ExchangeState.RESPONDING)
+        exchange.response_data(b"more")
+        self.assertEqual(self.dispatcher.exchanges, [])
+        exchange.response_end([])
+        self.assertIs(exchange.state, ExchangeState.DONE)
+        self.assertEqual((self.sink.body, self.dispatcher.exchanges), (b"more", [exchange]))
