@@ -93,11 +93,11 @@ def redirect(to: str, status: int) -> Redirect:
         if name not in HOLES:
             from difflib import get_close_matches
 
-            close = get_close_matches(name, HOLES, 1)
+            close = get_close_matches(name, HOLES)
             hint = f"did you mean {{{close[0]}}}?" if close else f"there are {', '.join(HOLES)}"
             raise RedirectError(f"unknown {{{name}}}; {hint}")
     rest = _HOLE.sub(b"", encoded)
-    if not encoded or rest.translate(None, TARGET + b"#") or set(rest) & set(b"{}\\"):
+    if rest.translate(None, TARGET + b"#") or set(rest) & set(b"{}\\"):
         raise RedirectError("this is not a URL")
     begin = _ABSOLUTE.match(encoded)
     if begin is None:
