@@ -106,7 +106,7 @@ def redirect(to: str, status: int) -> Redirect:
         tail = encoded
     else:
         # A path that follows a host at once begins with a slash.
-        authority, hole, _ = _split_path(begin[2])
+        authority, hole = _split_path(begin[2])
         if not _AUTHORITY.fullmatch(authority):
             raise RedirectError("this is not a host and perhaps a port")
         tail = hole + encoded[begin.end() :]
@@ -115,9 +115,9 @@ def redirect(to: str, status: int) -> Redirect:
     return Redirect(encoded, status)
 
 
-def _split_path(text: bytes) -> tuple[bytes, bytes, bytes]:
+def _split_path(text: bytes) -> tuple[bytes, bytes]:
     """The authority, and the hole of a path that follows it."""
     for hole in (b"{uri}", b"{path}"):
         if text.endswith(hole):
-            return text.removesuffix(hole), hole, b""
-    return text, b"", b""
+            return text.removesuffix(hole), hole
+    return text, b""
