@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.balancing.member import MemberState
-from subproxy.core.balancing.outliers import ROW, TIME, Eject, Reinstate
+from subproxy.core.balancing.outliers import ROW, SUSPECT_SHARE, TIME, Eject, Reinstate, Reweigh
 from subproxy.core.failing_members import is_failure
 from subproxy.errors import ClientGone, GuestMisbehaved, GuestRefused, GuestSlow
 from subproxy.wire import messages as m
@@ -61,6 +61,20 @@ class FailingMemberTests(SynchronousTestCase):
         found = [self.ask(200) for _ in range(int(4 * TIME))]
         self.assertIn(Reinstate(self.members["1"]), self.told)
         self.assertEqual(set(found[-50:]), {"1", "2"})
+
+    def test_who_is_suspected_gets_less(self) -> None:
+        """Until it answers, or is taken out: then it comes back with all of its weight."""
+        member, failing = self.members["1"], self.world.dispatcher.failing
+        for _ in range(2):
+            for _ in range(ROW // 2 + 1):
+                failing.answered(member, 500)
+            self.assertEqual(member.weight, SUSPECT_SHARE)
+            self.assertEqual(self.told[-1], Reweigh(member, SUSPECT_SHARE))
+            failing.answered(member, 200)
+            self.assertEqual(member.weight, 1.0)
+        for _ in range(ROW):
+            failing.answered(member, 500)
+        self.assertEqual((member.state, member.weight), (MemberState.FAILING, 1.0))
 
     def test_each_time_is_counted(self) -> None:
         for times in 1, 2:
