@@ -31,10 +31,9 @@ def split_address(address: str) -> tuple[str, int]:
     @raise ValueError: it is none.
     """
     found = _ADDRESS.match(address)
-    port = int(found.group(3)) if found is not None else 0
-    if found is None or not 0 < port < 65536:
+    if found is None or not 0 < int(found.group(3)) < 65536:
         raise ValueError(f"'{printable(address)}' is no address: HOST:PORT is needed")
-    return found.group(1) or found.group(2), port
+    return found.group(1) or found.group(2), int(found.group(3))
 
 
 def parse_peer(text: str) -> tuple[str, str]:

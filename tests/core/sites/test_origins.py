@@ -32,6 +32,15 @@ class OriginsTests(SynchronousTestCase):
         ):
             self.assertFalse(found.allow(head(origin)), origin)
 
+    def test_below_a_host_at_a_port(self) -> None:
+        found = Origins(["https://*.d.example:81"])
+        for origin, allowed in (
+            (b"https://x.d.example:81", True),
+            (b"https://x.d.example", False),
+            (b"https://x:1.d.example:81", False),
+        ):
+            self.assertIs(found.allow(head(origin)), allowed, origin)
+
     def test_the_host_itself(self) -> None:
         """By any scheme: it is not known what a proxy before us spoke."""
         found = Origins(["same"])
