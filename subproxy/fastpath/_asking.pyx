@@ -20,7 +20,7 @@ from subproxy.fastpath._slots cimport get, number as number_of, set_number, slot
 from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
 from subproxy.fastpath._trace_field cimport ROOM, add_traceparent, find_trace
 
-from subproxy.core.balancing.member import Member
+from subproxy.core.balancing.member import Member, Pool
 from subproxy.fastpath import shared_channel as _shared_channel
 from subproxy.subscription import channel as _channel
 from subproxy.subscription.upstream_request import AHEAD
@@ -29,6 +29,7 @@ cdef type PythonChannel = _shared_channel.SharedChannel
 cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
 cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
 cdef Py_ssize_t CHANNEL_CONGESTED = slot(_channel.Channel, "congested")
+cdef Py_ssize_t POOL_RETRIES = slot(Pool, "retries")
 cdef Py_ssize_t CHANNEL_AHEAD = slot(_channel.Channel, "ahead")
 cdef long MOST_AHEAD = AHEAD
 
@@ -143,6 +144,15 @@ cdef class AskingClient(FastClient):
         if not 0 < channel.least_bulk <= body if large else body > channel.inline:
             return False
         number = channel.last + 1
+        budget = get(way.pool, POOL_RETRIES)
+        if way.footprint.fast != <void *>channel or way.footprint.budget != <void *>budget:
+            way.footprint.member = <void *>member
+            way.footprint.channel = <void *>python_channel
+            way.footprint.fast = <void *>channel
+            way.footprint.stream = <void *>channel.stream
+            way.footprint.share = <void *>channel.share
+            way.footprint.budget = <void *>budget
+            way.footprint.name = <void *>channel.name
         if asked.origin is not None:
             sender = &asked.origin.sender
         id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20

@@ -12,7 +12,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.dict cimport PyDict_Size
 from cpython.object cimport PyObject
 from libc.limits cimport LONG_MAX
-from libc.string cimport memcmp, memcpy
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memcpy, memset
 
 from subproxy.core.balancing.admission import Admission
 from subproxy.core.balancing.balancer import SLOW_START_SHARE, PowerOfTwo
@@ -25,6 +27,7 @@ from subproxy.core.balancing.retry import RetryBudget
 from subproxy.core.sites.redirect import is_challenge
 from subproxy.errors import ClientError
 from subproxy.fastpath._bytes cimport mixed, u8
+from subproxy.fastpath._footprint cimport Footprint, ask_ahead, basic_size
 from subproxy.fastpath._log_buffer cimport FastCounters
 from subproxy.fastpath._slots cimport get, number, real, set_number, slot
 from subproxy.fastpath._waiting_queue cimport WaitingQueue
@@ -36,7 +39,14 @@ cdef extern from "Python.h":
 cdef enum:
     HALF = 16384  # entries of each half of the cache
     MOST_KEY = 512  # bytes of host and path, above which an answer is not kept
-    RECENT = 256  # entries that are found without a key; a power of two
+    FEWEST_RECENT = 256  # entries that are found without a key at first, and at most...
+    MOST_RECENT = 2 * HALF  # ... both powers of two
+    SPARSE = 2  # places for each of them, at least
+    PROBES = 8  # places where one is looked for
+    # Bytes that are asked of memory ahead: of the object of a key, of a short text, and of a tally.
+    KEY = 96
+    TEXT = 64
+    TALLY = 96
 
 
 cdef str FIRST_OF_PEERS = PEERS[0] + HOSTS[0]
@@ -56,6 +66,11 @@ cdef type MEMBER = Member
 cdef type BUDGET = RetryBudget
 cdef long IS_READY = READY
 cdef double SHARE = SLOW_START_SHARE
+
+
+cdef size_t MEMBER_SIZE = basic_size(Member)
+cdef size_t POOL_SIZE = basic_size(Pool)
+cdef size_t BUDGET_SIZE = basic_size(RetryBudget)
 
 
 cdef class RouteEntry:
@@ -96,11 +111,66 @@ cdef class RouteCache(WaitingQueue):
                 raise TypeError(f"{each!r} is not exactly a {kind.__name__}")
         self.young = {}
         self.old = {}
-        self.recent = [None] * RECENT
+        self.forget_recent(FEWEST_RECENT)
+        # These need this module.
+        from subproxy.fastpath._channel import FastChannel
+        from subproxy.fastpath.shared_channel import SharedChannel
+        from subproxy.reactor._stream import Stream
+
+        self.channel_size = basic_size(SharedChannel)
+        self.fast_size = basic_size(FastChannel)
+        self.stream_size = basic_size(Stream)
         self.generation = -1
         self.counters = counters
         self.tallies = {}
         self.dirty = []
+
+    def __dealloc__(self):
+        free(self.recent)
+
+    cdef int forget_recent(self, Py_ssize_t size) except -1:
+        """Find none of the entries without a key that there are, for they may be freed next; and have
+        room for so many of them, if there is memory for that."""
+        cdef Recent *recent
+        if size == self.recent_size:
+            memset(self.recent, 0, size * sizeof(Recent))
+            return 0
+        recent = <Recent *>calloc(size, sizeof(Recent))
+        if recent == NULL:
+            if self.recent == NULL:
+                raise MemoryError
+            return self.forget_recent(self.recent_size)
+        free(self.recent)
+        self.recent = recent
+        self.recent_size = size
+        return 0
+
+    cdef int ask_ahead(self, RouteEntry way) noexcept:
+        """A request goes this way: see C{_footprint.pxd}."""
+        cdef Footprint *before = &way.footprint
+        ask_ahead(<PyObject *>way.key, KEY)
+        ask_ahead(<PyObject *>way.pool, POOL_SIZE)
+        ask_ahead(before.member, MEMBER_SIZE)
+        ask_ahead(before.channel, self.channel_size)
+        ask_ahead(before.fast, self.fast_size)
+        ask_ahead(before.stream, self.stream_size)
+        ask_ahead(before.budget, BUDGET_SIZE)
+        ask_ahead(before.share, TEXT)
+        ask_ahead(<PyObject *>way.tally, TALLY)
+        ask_ahead(<PyObject *>way.name, TEXT)
+        ask_ahead(<PyObject *>way.host, TEXT)
+        ask_ahead(before.name, TEXT)
+        return 0
+
+    cdef Recent *place(self, uint64_t mix) noexcept:
+        """Where the entry with this is found, or would be."""
+        cdef Py_ssize_t i
+        cdef Recent *found
+        for i in range(PROBES):
+            found = &self.recent[(mix + i) & (self.recent_size - 1)]
+            if found.mix == mix or found.way == NULL:
+                return found
+        return &self.recent[mix & (self.recent_size - 1)]
 
     cdef int learn_balancer(self) except -1:
         """Who chooses, which a reload may have changed."""
@@ -130,21 +200,25 @@ cdef class RouteCache(WaitingQueue):
         """Where a request goes by its host and path as received; None if it is not plain."""
         cdef PyObject *found
         cdef RouteEntry way
-        cdef Py_ssize_t at, size = path_size + 1 + host_size
+        cdef Recent *recent
+        cdef uint64_t mix
+        cdef Py_ssize_t size = path_size + 1 + host_size
         cdef long generation = number(self.registry, REGISTRY_GENERATION)
         cdef char *text
         if generation != self.generation:
             self.generation = generation
+            self.forget_recent(self.recent_size)
             self.young = {}
             self.old = {}
-            self.recent = [None] * RECENT
             self.tallies.clear()
             self.learn_balancer()
         if host_size + path_size > MOST_KEY:
             return self.find(None, host, host_size, path, path_size)
-        at = mixed(mixed(0, host, host_size), path, path_size) & (RECENT - 1)
-        if self.recent[at] is not None:
-            way = <RouteEntry>self.recent[at]
+        mix = mixed(mixed(0, host, host_size), path, path_size)
+        recent = self.place(mix)
+        if recent.mix == mix and recent.way != NULL:
+            way = <RouteEntry>recent.way
+            self.ask_ahead(way)
             text = PyBytes_AS_STRING(way.key)
             if (
                 PyBytes_GET_SIZE(way.key) == size
@@ -162,7 +236,11 @@ cdef class RouteCache(WaitingQueue):
         found = PyDict_GetItemWithError(self.young, key)
         way = <RouteEntry>found if found != NULL else self.find(key, host, host_size, path, path_size)
         if way is not None:
-            self.recent[at] = way
+            if SPARSE * PyDict_Size(self.young) > self.recent_size and self.recent_size < MOST_RECENT:
+                self.forget_recent(2 * self.recent_size)
+            recent = self.place(mix)
+            recent.mix = mix
+            recent.way = <PyObject *>way
         return way
 
     cdef RouteEntry find(self, object key, const u8 *host, int host_size, const u8 *path, int path_size):
@@ -205,6 +283,7 @@ cdef class RouteCache(WaitingQueue):
             if key is None:
                 return way
         if PyDict_Size(self.young) >= HALF:
+            self.forget_recent(self.recent_size)
             self.old = self.young
             self.young = {}
         self.young[key] = way

@@ -17,7 +17,10 @@ from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route
 from subproxy.core.routing.router import Router
 from subproxy.fastpath.install import unavailable
+from subproxy.frontend.limits import HttpLimits
+from subproxy.wire.messages import Register
 from tests.rigs.examples import examples
+from tests.rigs.fastpath_rig import Side, response
 
 NOW = 1000.0
 
@@ -113,3 +116,42 @@ class ChoiceTests(SynchronousTestCase):
             ] + [each.outcomes and each.outcomes.answers for each in members]
 
         self.assertEqual(told(True), told(False))
+
+
+class FoundAgainTests(SynchronousTestCase):
+    """Requests go where the router says, however many hosts and paths there are."""
+
+    def side(self) -> Side:
+        side = Side(True, limits=HttpLimits(requests=10**6))
+        self.addCleanup(side.log.close)
+        self.number = 0
+        return side
+
+    def ask(self, side: Side, path: bytes) -> None:
+        """A request for it is sent on as one for it, and answered."""
+        self.number += 1
+        side.protocol.dataReceived(b"GET %b HTTP/1.1\r\nHost: a.example\r\n\r\n" % path)
+        sent = side.guest_transport.value()
+        self.assertIn(b"%d:%b," % (len(path), path), sent)
+        side.guest_transport.clear()
+        side.guest.dataReceived(response(self.number))
+        self.assertTrue(side.transport.value().startswith(b"HTTP/1.1 200 "))
+        side.transport.clear()
+
+    def test_more_and_more(self) -> None:
+        """Also after all was forgotten, since a route came."""
+        side = self.side()
+        for turn in range(4):
+            for each in range(700):
+                self.ask(side, b"/%d" % each)
+            if turn == 1:
+                side.wire.send(Register(9, b"c\\.example", b"/.*"))
+                side.guest.dataReceived(side.wire.data_to_send())
+                side.guest_transport.clear()
+        self.assertEqual(side.fastpath.stats()["declined_requests"], 0)
+
+    def test_more_than_are_kept(self) -> None:
+        side = self.side()
+        for each in (*range(17_000), *range(16_000, 16_500), *range(500)):
+            self.ask(side, b"/%d" % each)
+        self.assertEqual(side.fastpath.stats()["declined_requests"], 0)
