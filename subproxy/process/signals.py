@@ -112,6 +112,9 @@ def stop_on_signals(reactor: Any, again: Callable[[], object]) -> None:
     def handle() -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, caught)
+        # One that came between Twisted's handlers and ours stops the reactor as well, and has
+        # been noted as what to end by.
+        reactor._exitSignal = None
 
     handle()
     reactor.addSystemEventTrigger("during", "startup", handle)

@@ -79,6 +79,17 @@ class StopOnSignalsTests(SynchronousTestCase):
         reactor.advance(0)
         self.assertEqual(called, ["stop", "hurry"])
 
+    def test_one_that_twisted_has_caught(self) -> None:
+        """Between its handlers and ours: the process does not end by that signal either."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        reactor = StoppingReactor([])
+        stop_on_signals(reactor, lambda: None)
+        reactor._exitSignal = signal.SIGTERM
+        ((_, _, put_back),) = reactor.triggers
+        put_back()
+        self.assertIsNone(reactor._exitSignal)
+
     def test_put_back(self) -> None:
         """What the reactor has put in their place when it starts to run is not in force."""
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -97,6 +108,8 @@ class StopOnSignalsTests(SynchronousTestCase):
 
 class StoppingReactor(FakeReactor):
     """It can be stopped once."""
+
+    _exitSignal: signal.Signals | None = None
 
     def __init__(self, called: list[str]) -> None:
         super().__init__()
