@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from heapq import heapify, heappop, heappush
-from itertools import count
 from typing import Any, Final
 
 from subproxy.core.balancing.balancer import Balancer, Random
@@ -180,7 +179,7 @@ class Admission:
         self._queues: dict[Pool, PoolQueue] = {}
         self._deadlines: list[tuple[float, int, Ticket]] = []
         """A heap; what waits no longer is dropped when it comes up, or when it is the most."""
-        self._serial = count()
+        self._serial = 0
         self.waiting = 0
 
     def set_limits(self, limits: AdmissionLimits) -> None:
@@ -298,7 +297,8 @@ class Admission:
         queue.plain += not ticket.excluded
         pool.waiting += 1
         self.waiting += 1
-        heappush(self._deadlines, (ticket.deadline, next(self._serial), ticket))
+        self._serial += 1
+        heappush(self._deadlines, (ticket.deadline, self._serial, ticket))
         if pool.owner is not None:
             pool.owner.wait()
         return Wait(ticket)
