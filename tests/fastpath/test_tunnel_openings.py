@@ -100,7 +100,7 @@ def handshake(fields: Any = PLAIN, method: bytes = b"GET", target: bytes = b"/ch
 class TunnelOpeningTests(ConversationCase):
     def setUp(self) -> None:
         # The same on both sides.
-        self.patch(tokens, "secrets", SimpleNamespace(token_bytes=bytes))
+        self.patch(tokens, "os", SimpleNamespace(urandom=bytes))
 
     def opened(self, *more: tuple[bytes, bytes], **options: Any) -> Pair:
         """A handshake with some fields more, which its guest accepts."""

@@ -201,7 +201,7 @@ TOKEN = bytes(16)
 class TunnelConversationTests(ConversationCase):
     def setUp(self) -> None:
         # The same on both sides.
-        self.patch(tokens, "secrets", SimpleNamespace(token_bytes=bytes))
+        self.patch(tokens, "os", SimpleNamespace(urandom=bytes))
 
     def opened(self, credit: int = 100_000, **options: Any) -> Pair:
         """A tunnel whose client may send so much."""

@@ -11,6 +11,11 @@ from tests.rigs.http2_client import GET, POST, Headers, Http2Client
 from tests.rigs.http_oracle import Recorder
 
 
+def hello(guest: FakeGuest) -> None:
+    """Answer a request."""
+    guest.respond(200, [(b"Content-Type", b"text/plain")], b"hello")
+
+
 class Http2Rig(Client):
     """
     See above; guests are those of L{Client}.
