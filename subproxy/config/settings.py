@@ -3,7 +3,8 @@ Everything that can be set, in one table, from which the command line and C{--he
 
 A row is an attribute of L{Settings}, which is also what the rest of the program reads; the limits
 of HTTP are rows of L{subproxy.frontend.limits}, taken in here. To add a setting is to add a row,
-and its line in docs/reference/proxy.md, which a test compares.
+and its line in docs/reference/proxy.md, which a test compares; what a reload does with it is a row
+of L{subproxy.app.effects}.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 How a body travels between the proxy and a guest: one decision, for requests and responses.
 
 The proxy decides it for a request (L{choose}); for a response the guest does, by the same rules,
-and says so in the head (L{announced}). What the compiled path carries is always
-L{BodyTransport.INLINE}: all else it leaves to the Python path.
+and says so in the head (L{announced}). The compiled path carries bodies in whole frames
+(L{BodyTransport.INLINE}), and those over data connections whose length is told, by the same bounds
+(L{subproxy.fastpath._asking}, L{subproxy.fastpath._answering_connection}): all else it leaves to
+the Python path.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 How much a client may send, what may wait for it, how long it may take: the frontend's limits.
 
 C{HttpLimits} is what the frontend reads; L{TABLE} is the same as a table, from which the
-command line and the documentation are made.
+command line and the documentation are made. Heads are held to them in
+L{subproxy.frontend.http1.framing} and L{subproxy.frontend.http2.connection}, times in
+L{subproxy.frontend.deadlines}.
 """
 
 from __future__ import annotations

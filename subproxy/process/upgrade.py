@@ -7,7 +7,8 @@ new one listens on these sockets instead of making its own, holds requests for r
 guests have not come yet, and says so through a pipe. Then the old one accepts no more, tells
 guests that it drains, which makes them dial the new one, finishes what is under way, and ends.
 
-A new process that does not come up changes nothing: the old one goes on.
+A new process that does not come up changes nothing: the old one goes on. Where there are workers
+their parent becomes the new program instead (L{subproxy.app.parent_hand_over}).
 """
 
 from __future__ import annotations
