@@ -8,9 +8,12 @@ without a pause east of it.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
+
+LEAST: Final = timedelta(seconds=1)
+"""What is waited for, whatever is said."""
 
 
 def local_time(said: str) -> datetime | None:
@@ -37,6 +40,9 @@ def client_class() -> Any:
         @classmethod
         def retry_after(cls, response: Response, default: int) -> datetime:
             when = local_time(response.headers.get("Retry-After", ""))
-            return super().retry_after(response, default) if when is None else when
+            if when is None:
+                return super().retry_after(response, default)
+            # By a clock that is ahead of theirs it is over: not to ask without a pause.
+            return max(when, datetime.now() + LEAST)
 
     return AuthorityClient

@@ -103,6 +103,7 @@ def build_links(
             process=place.process,
             processes=place.processes,
         ),
+        pipes=guests.context.pipes,
     )
     factory.protocol = guests.protocol
     links = HostLinks(reactor, dispatcher, registrar, factory, certificates, Random().random, place)

@@ -21,6 +21,7 @@ class Introductions:
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
         self._unconnected: list[tuple[Worker, Worker]] = []
+        self._told = False  # that one can't be made
 
     def ready(self, worker: Worker) -> None:
         """
@@ -43,12 +44,14 @@ class Introductions:
         for asking, serving in unconnected:
             if WorkerState.ENDED not in (asking.state, serving.state):
                 self._connect(asking, serving)
+        self._told = bool(self._unconnected)
 
     def _connect(self, asking: Worker, serving: Worker) -> None:
         try:
             one, two = socket.socketpair()
         except OSError as error:
-            if not self._unconnected:
+            if not self._told:
+                self._told = True
                 self._log.warn("a connection between workers can't be made: {why}", why=error)
             self._unconnected.append((asking, serving))
             return

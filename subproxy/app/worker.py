@@ -188,7 +188,12 @@ class _Worker:
         registrar = PeerRegistrar(service.registrar.registry, monotonic, dispatcher.capacity)
         settings = replace(service.subscriptions.context.settings, processes=1, share=PEER_SHARE)
         factory = SubscriptionFactory(
-            self._reactor, dispatcher, registrar, lambda transport: "", settings
+            self._reactor,
+            dispatcher,
+            registrar,
+            lambda transport: "",
+            settings,
+            pipes=service.subscriptions.context.pipes,
         )
         factory.protocol = service.subscriptions.protocol
         links = PeerLinks(

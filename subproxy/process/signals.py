@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, Final
@@ -23,12 +24,31 @@ def hold_signals() -> None:
 
     To be called before C{execve}, which puts an end to handlers: until the next program has its own
     each of these signals would end the process. What waits does so beyond C{execve}.
+
+    Other threads, such as those of the reactor that look names up, take what this one blocks; the
+    handler is called in this one all the same. So it is given to this one, for which it waits.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, OF_OPERATORS)
+    for each in OF_OPERATORS:
+        if callable(signal.getsignal(each)):
+            _held[each] = signal.signal(each, _hold)
+
+
+_held: dict[int, Any] = {}
+"""The handlers of signals that are held."""
+
+
+def _hold(number: int, frame: FrameType | None) -> None:
+    """Another thread was given it."""
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def let_signals_come() -> None:
     """Let those of operators come, and those that have waited: all of them are handled now."""
+    while _held:
+        number, handler = _held.popitem()
+        if signal.getsignal(number) is _hold:
+            signal.signal(number, handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_OPERATORS)
 
 

@@ -19,14 +19,19 @@ A slot has a piece of memory as it lies in a socket's buffers: 1.4 kB as it may 
 or up to 64 KiB. How many bytes are in a pipe is up to who fills it: L{subproxy.relay.flow}.
 """
 
-LARGE = 1 << 20
+LARGE = 1 << 19
 """
 The same of the first pipes. What an upload brings lies in pieces that end anywhere, so that in a
-pipe of 64 slots 256 KiB of it have no room, and it is filled and emptied once more.
+pipe of 64 slots 256 KiB of it have no room, and it is filled and emptied once more. In pipes of 1
+MiB large uploads cost the proxy less yet, and those at their ends more: what comes out of them is
+no longer in the caches (benchmarks/performance-history.md).
 """
 
 MANY = 16
-"""So many pipes are as large: with them a quarter of the pages that one user may have in pipes."""
+"""
+So many pipes are as large, of all processes together: with them an eighth of the pages that one
+user may have in pipes. Who has used up those gets pipes of two slots.
+"""
 
 KEPT = 32
 """So many pipes are kept that are not in use."""
@@ -113,7 +118,9 @@ class PipePool:
     def close(self) -> None:
         """Close those that are not out."""
         while self.idle:
-            self.idle.pop().close()
+            pipe = self.idle.pop()
+            self._many += pipe.large
+            pipe.close()
 
 
 def _grown(pipe: int, size: int) -> bool:

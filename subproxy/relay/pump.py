@@ -180,9 +180,10 @@ class Pump:
                     break
         finally:
             rounds.turning = False
+            # Also for who came into the queue amid a turn that has failed.
+            self._ring()
         if self._telling is None and rounds.noted and self._rounds is rounds:
             self._telling = self._reactor.callLater(TOLD, self._tell_all)
-        self._ring()
 
     def _tell_all(self) -> None:
         """Tell those who use relays what has been moved, and who must wait."""

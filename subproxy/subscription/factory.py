@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from subproxy.core.balancing.member import Member
 from subproxy.core.dispatcher import Dispatcher
-from subproxy.relay.pipes import PipePool
+from subproxy.relay.pipes import MANY, PipePool
 from subproxy.relay.pump import Pump
 from subproxy.subscription.bodies.tokens import Tokens
 from subproxy.subscription.buffer_account import BufferAccount
@@ -67,6 +67,7 @@ class SubscriptionFactory(Factory):
         settings: SubscriptionSettings | None = None,
         random: Random | None = None,
         recognise: Callable[[object], str | None] = lambda address: None,
+        pipes: PipePool | None = None,
     ) -> None:
         settings = settings or SubscriptionSettings()
         self._random = random or Random()
@@ -75,7 +76,7 @@ class SubscriptionFactory(Factory):
             dispatcher=dispatcher,
             registrar=registrar,
             settings=settings,
-            pipes=PipePool(),
+            pipes=PipePool(many=MANY // settings.processes) if pipes is None else pipes,
             pump=Pump(clock),
             tokens=Tokens(
                 clock, settings.claim_timeout, settings.predecessor, settings.token_prefix

@@ -10,9 +10,9 @@ from acme.client import ClientV2
 from requests import Response
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.acme.authority_client import client_class, local_time
+from subproxy.acme.authority_client import LEAST, client_class, local_time
 
-DATE = "Tue, 01 Dec 2026 15:00:00 GMT"
+DATE = "Sat, 01 Dec 2096 15:00:00 GMT"
 
 
 class DateTests(SynchronousTestCase):
@@ -44,8 +44,13 @@ class DateTests(SynchronousTestCase):
         for zone, hour in (("GMT0", 15), ("EST5", 10), ("JST-9", 24)):
             self.zone(zone)
             self.assertEqual(
-                (self.answer(DATE) - datetime(2026, 12, 1)).total_seconds(), hour * 3600
+                (self.answer(DATE) - datetime(2096, 12, 1)).total_seconds(), hour * 3600
             )
+
+    def test_a_date_that_is_over(self) -> None:
+        """It is asked again, but not without a pause."""
+        before = datetime.now()
+        self.assertGreaterEqual(self.answer("Tue, 01 Dec 2026 01:00:00 GMT"), before + LEAST)
 
     def test_all_else_is_the_librarys(self) -> None:
         its_own = datetime(2026, 12, 1)

@@ -87,9 +87,13 @@ class IntroductionsTests(SynchronousTestCase):
         self.introductions.came(self.crew.serving[0], PeerDataWanted(8))
         self.assertEqual([(7, PeerData(8))], self.crew.take())
         # And who comes is connected as soon as that can be, unless it has gone.
+        told: list[str] = []
+        self.patch(self.introductions, "_log", FakeLog(told))
         self.introductions.ready(self.crew.serving[1])
-        self.introductions.retry()
+        for _ in range(3):
+            self.introductions.retry()
         self.assertEqual([], self.crew.take())
+        self.assertEqual(len(told), 1, "it is said once, not at each look")
         patched.restore()
         self.introductions.retry()
         found = [(to, said.serial, said.asks) for to, said in self.crew.take()]
@@ -103,6 +107,16 @@ class IntroductionsTests(SynchronousTestCase):
         self.assertEqual([(7, PeerData(9))], self.crew.take())
         self.introductions.came(self.crew.serving[0], PeerData(9))
         self.assertEqual([], self.crew.take())
+
+
+class FakeLog:
+    """Takes warnings."""
+
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+
+    def warn(self, text: str, **_: object) -> None:
+        self._told.append(text)
 
 
 class PeerLinksDataTests(SynchronousTestCase):

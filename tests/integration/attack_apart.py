@@ -62,8 +62,10 @@ class AttackApart:
 
     def stop(self) -> tuple[int, int]:
         """End it, whatever it does: how often it had dialled, and how many bytes it had sent."""
+        ended = self._process.poll()
         self._process.kill()
         told, _ = self._process.communicate()
+        assert ended is None, f"it has ended amid its attack, with {ended}"
         whole, _, _ = (self._told + told).rpartition(b"\n")
         dialled, sent = map(int, whole.splitlines()[-1].split())
         return dialled, sent

@@ -12,10 +12,12 @@ is closed it dials again. It asks for a guest of its own.
 from __future__ import annotations
 
 import argparse
+import os
 import selectors
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -95,7 +97,14 @@ class Attacker:
         """Connect, and begin."""
         for _ in range(CONNECTIONS):
             self._dial()
-        threading.Thread(target=self._run, daemon=True).start()
+        threading.Thread(target=self._attack, daemon=True).start()
+
+    def _attack(self) -> None:
+        try:
+            self._run()
+        except Exception:
+            traceback.print_exc()
+            os._exit(1)  # who waits for the attack is to know
 
     def _run(self) -> None:
         while True:

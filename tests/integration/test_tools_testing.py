@@ -75,6 +75,17 @@ class RunTests(SynchronousTestCase):
         data.read()
         self.assertEqual({Path(each).name for each in data.measured_files()}, {"a.py", "b.py"})
 
+    def test_one_after_the_other(self) -> None:
+        """What is still being put together is not taken."""
+        for number in range(40):
+            data = CoverageData(str(self.folder / f".coverage.each.{number}"))
+            data.add_arcs({str(self.folder / f"{number}.py"): [(-1, 1), (1, -1)]})
+            data.write()
+        first = Combining(self.folder, "first")
+        second = Combining(self.folder, "second", first)
+        self.assertEqual((first.wait(), second.wait()), (True, True))
+        self.assertEqual([each.name for each in self.folder.iterdir()], [".coverage.second"])
+
     def test_nothing_was_measured(self) -> None:
         self.assertTrue(Combining(self.folder, "all").wait())
         self.assertEqual(list(self.folder.iterdir()), [])
@@ -141,6 +152,24 @@ run.main()
         self.assertFalse(interrupted)
         self.assertEqual(sorted(result.shard.name for result in results), names)
         self.assertEqual([len(result.run.records) for result in results], [4] * len(names))
+
+    def test_one_that_cannot_be_run(self) -> None:
+        """It is told, and those behind it are run."""
+        (self.folder / "test_four.py").write_text(TESTS.format(last="pass"))
+        self.patch(run.os, "environ", dict(run.os.environ, PYTHONPATH=str(self.folder)))
+
+        class Failing(Running):
+            def look(self) -> run.Run:
+                if self.shard.name == "first":
+                    raise ValueError("no records")
+                return super().look()
+
+        self.patch(run, "Running", Failing)
+        lane = tuple(Shard(name, TRIAL, ("test_four",), limit=60) for name in ("first", "second"))
+        results, _ = run.run_phase(Phase("all", "a minute", (lane,)), self.folder / "out")
+        self.assertEqual([each.shard.name for each in results], ["first", "second"])
+        self.assertIn("no records", results[0].tail)
+        self.assertEqual([each.problem is None for each in results], [False, True])
 
     def test_a_module_that_cannot_be_imported(self) -> None:
         for runner in (TRIAL, PYTEST):

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService, Service
@@ -9,7 +12,12 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.process.signals import SignalService, stop_on_signals
+from subproxy.process.signals import (
+    SignalService,
+    hold_signals,
+    let_signals_come,
+    stop_on_signals,
+)
 
 
 class FakeReactor(Clock):
@@ -119,3 +127,45 @@ class StoppingReactor(FakeReactor):
         if self.called:
             raise ReactorNotRunning
         self.called.append("stop")
+
+
+class HeldTests(SynchronousTestCase):
+    """Signals that wait."""
+
+    def setUp(self) -> None:
+        self.called: list[str] = []
+        before = signal.signal(signal.SIGUSR2, lambda number, frame: self.called.append("ours"))
+        self.addCleanup(signal.signal, signal.SIGUSR2, before)
+        self.addCleanup(let_signals_come)
+
+    def until(self, true: Callable[[], bool]) -> None:
+        limit = time.monotonic() + 60.0
+        while not true():
+            self.assertLess(time.monotonic(), limit, "it does not come")
+            os.sched_yield()
+
+    def test_beside_another_thread(self) -> None:
+        """One that blocks none of them is given them, and nobody is told before they may come."""
+        over = threading.Event()
+        thread = threading.Thread(target=over.wait)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(over.set)
+        hold_signals()
+        signal.pthread_kill(thread.ident or 0, signal.SIGUSR2)
+        self.until(lambda: signal.SIGUSR2 in signal.sigpending() or bool(self.called))
+        self.assertEqual(self.called, [])
+        let_signals_come()
+        self.until(lambda: bool(self.called))
+        self.assertEqual(self.called, ["ours"])
+        os.kill(os.getpid(), signal.SIGUSR2)
+        self.until(lambda: len(self.called) == 2)
+
+    def test_handlers_of_others(self) -> None:
+        """What was put in place meanwhile stays there."""
+        hold_signals()
+        signal.signal(signal.SIGUSR2, lambda number, frame: self.called.append("another"))
+        let_signals_come()
+        os.kill(os.getpid(), signal.SIGUSR2)
+        self.until(lambda: bool(self.called))
+        self.assertEqual(self.called, ["another"])

@@ -90,3 +90,13 @@ class PipePoolTests(SynchronousTestCase):
         pipe = pool.take()
         self.assertTrue(pipe.large)
         pool.give(pipe)
+
+    def test_closed(self) -> None:
+        """Another is as large instead of one that was closed, too."""
+        pool = PipePool(many=1)
+        self.addCleanup(pool.close)
+        pool.give(pool.take())
+        pool.close()
+        pipe = pool.take()
+        self.assertTrue(pipe.large)
+        pool.give(pipe)

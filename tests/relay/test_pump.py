@@ -225,6 +225,21 @@ class PumpTests(SynchronousTestCase):
             reactor.ready()
         self.assertEqual((seen, reactor.wanted, two.flow.given), ([False], False, 10))
 
+    def test_amid_a_turn_that_breaks(self) -> None:
+        """Who came into the queue before that has the reactor come back."""
+        reactor: Any = Watching()
+        pump = Pump(reactor, 30, 100)
+        self.addCleanup(pump.close)
+
+        def failing() -> None:
+            pump.enqueue(Relay(10).flow)
+            raise OSError(9, "Bad file descriptor")
+
+        pump.scheduler()
+        self.patch(PlainSpliceScheduler, "run", lambda self: failing())
+        self.assertRaises(OSError, reactor.ready)
+        self.assertTrue(reactor.wanted)
+
     def test_a_turn_that_breaks(self) -> None:
         """Whoever comes into the queue then has the reactor come back as ever."""
         reactor: Any = Watching()

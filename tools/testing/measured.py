@@ -20,9 +20,12 @@ class Combining:
 
     @param root: where they are.
     @param name: of the one, which is there as one more; no other is called so.
+    @param before: is waited for first: two at a time would take each other's files.
     """
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Path, name: str, before: Combining | None = None) -> None:
+        if before is not None:
+            before.wait()
         files = sorted(root.glob(f"{PREFIX}*"))
         self._child: subprocess.Popen[bytes] | None = None
         if files:

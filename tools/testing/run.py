@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -187,15 +188,18 @@ class Lane(threading.Thread):
                 return
 
     def run(self) -> None:
-        """Run them."""
+        """Run them. One that could not be run has run no test, and others are run behind it."""
         for index, shard in enumerate(self._next()):
             folder = self.folder / str(index)
-            folder.mkdir(parents=True)
-            with self._lock:
-                if self._stopped:
-                    break
-                current = self.current = Running(shard, folder)
-            result = current.wait()
+            try:
+                folder.mkdir(parents=True)
+                with self._lock:
+                    if self._stopped:
+                        break
+                    current = self.current = Running(shard, folder)
+                result = current.wait()
+            except Exception:
+                result = Result(shard, Run(), 1, 0.0, tail=traceback.format_exc())
             if not self._stopped:
                 self.results.append(result)
         self.current = None
@@ -265,7 +269,8 @@ def main() -> None:
         if interrupted:
             break
         if number < len(wanted):
-            combining.append(Combining(ROOT, f"{folder.name}-{number}"))
+            before = combining[-1] if combining else None
+            combining.append(Combining(ROOT, f"{folder.name}-{number}", before))
     combined = False not in [each.wait() for each in combining]
     print(summary(results))
     if not combined:

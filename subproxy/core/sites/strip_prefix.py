@@ -24,7 +24,8 @@ def without_prefix(request: RequestHead, prefix: bytes) -> bytes | None:
         return None
     rest = path[len(prefix) :] or b"/"
     sent, mark, query = request.target.partition(b"?")
-    if normalise_path(sent[len(prefix) :]) == rest:
+    # A sign may be longer in normal form: what is behind as many bytes may begin with dots then.
+    if sent.startswith(prefix + b"/") and normalise_path(sent[len(prefix) :]) == rest:
         rest = sent[len(prefix) :]  # as it was written
     if rest[:2] == b"//":
         rest = b"/" + rest.lstrip(b"/")

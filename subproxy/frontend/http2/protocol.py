@@ -289,6 +289,9 @@ class Http2Protocol(Http2Requests):
         late = 0
         for served in list(self.served.values()):
             late += self._look_at(served, now)
+            if self._over:
+                # The last reset was one too many; the others are over, and know no answer any more.
+                return False
             if late == LATE_AT_ONCE:
                 return True
         return False
@@ -361,6 +364,9 @@ class Http2Protocol(Http2Requests):
         sender = self.connection.sender
         if sender.pending(self.writable):
             self._write_some()
+            if self._over:
+                # What was told that there is room has failed, once too often.
+                return
         sender.fail(error)
         self._write_control()
         self.close_reason = self.close_reason or CloseReason.HTTP2_ERROR

@@ -47,6 +47,15 @@ class StripPrefixTests(SynchronousTestCase):
         ):
             self.assertEqual(stripped(target), rest, target)
 
+    def test_signs_that_are_longer_in_normal_form(self) -> None:
+        """No dots are left that the path did not have behind its prefix."""
+        for target, prefix, rest in (
+            (b"/{/x/../y", b"/%7B", b"/y"),
+            (b"/[]/y/z/../../etc", b"/%5B%5D", b"/etc"),
+            (b"/%7B/x/../y", b"/%7B", b"/x/../y"),
+        ):
+            self.assertEqual(stripped(target, prefix), rest, target)
+
     @given(st.text("/.%2e ap?x", max_size=20))
     def test_what_is_left_means_the_same(self, text: str) -> None:
         target = b"/" + text.replace(" ", "i").encode()

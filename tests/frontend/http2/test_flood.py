@@ -104,6 +104,24 @@ class AttackTests(SynchronousTestCase):
                     more = more[:9] + (3 + 2 * each).to_bytes(4, "big") + more[13:]
             self.assertEqual(sum(rig.factory.context.floods.values()), 1, more)
 
+    def test_a_reset_too_many_in_a_sweep(self) -> None:
+        """Who is answered in the turn of that is over too; the connection lingers, and closes."""
+        rig = Http2Rig()
+        rig.ask(1, [(b":method", b"POST"), *GET[1:]], ended=False)
+        rig.guest.respond(200, [], b"early")
+        rig.turn()
+        rig.ask(3)
+        rig.clock.rightNow += rig.factory.context.limits.linger + 0.6
+        for _ in range(ALLOWED[Flood.RESET].burst):
+            rig.protocol._guard.happened(Flood.RESET, rig.clock.rightNow)
+        rig.guest.respond(200, [], b"hello")
+        rig.clock.advance(0)  # the sweep was due before what was answered is written
+        rig.turn()
+        self.assertEqual(rig.goaways, [(ErrorCode.ENHANCE_YOUR_CALM, 3)])
+        self.assertFalse(rig.transport.disconnecting)
+        rig.later(rig.factory.context.limits.linger + 1)
+        self.assertTrue(rig.transport.disconnecting)
+
     def test_refused_streams(self) -> None:
         """More streams than there may be, again and again, are resets, too."""
         rig = Http2Rig()
