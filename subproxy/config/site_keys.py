@@ -131,7 +131,7 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         _any_of({"const": False}, *STRINGS["anyOf"]),
         "Files with lists (PEM) of what these have revoked: who shows such a certificate is "
         "refused. Each authority of a chain needs a list, and one that is in force: without it "
-        "nobody is let in. Read again on a reload. false lifts it.",
+        "nobody is let in. Read again when they change. false lifts it.",
         '"/etc/subproxy/revoked.pem"',
         default="`false`",
         needs="client-ca",
