@@ -6,12 +6,15 @@ import gc
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from guest.cli import collector
 from guest.cli.collector import begin_collecting, resting
 
 
 class CollectorTests(SynchronousTestCase):
     def setUp(self) -> None:
+        # A run of tests collects less often than Python does.
         self.usual = gc.get_threshold()
+        self.patch(collector, "_usual", self.usual)
         self.addCleanup(gc.set_threshold, *self.usual)
         self.addCleanup(gc.enable)
         self.addCleanup(gc.unfreeze)
