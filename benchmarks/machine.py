@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import os
 import platform
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,10 +54,17 @@ def setting(path: Path, value: str) -> Iterator[str]:
     except OSError:
         yield before
         return
+    ending = signal.signal(signal.SIGTERM, _end)
     try:
         yield value
     finally:
         path.write_text(before)
+        signal.signal(signal.SIGTERM, ending)
+
+
+def _end(number: int, frame: object) -> None:
+    """Python ends by SIGTERM without a word: what is set is to be set back."""
+    raise SystemExit(128 + number)
 
 
 def common_congestion_control() -> contextlib.AbstractContextManager[str]:

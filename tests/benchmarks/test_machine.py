@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,6 +20,16 @@ class CongestionTests(SynchronousTestCase):
             self.assertEqual((name, path.read_text()), ("cubic", "cubic"))
             raise ZeroDivisionError
         self.assertEqual(path.read_text(), "bbr")
+
+    def test_ended(self) -> None:
+        """By a time-out, say: it is set back then, too."""
+        path = Path(self.mktemp())
+        path.write_text("bbr\n")
+        self.patch(machine, "CONGESTION", path)
+        before = signal.getsignal(signal.SIGTERM)
+        with self.assertRaises(SystemExit), machine.common_congestion_control():
+            signal.raise_signal(signal.SIGTERM)
+        self.assertEqual((path.read_text(), signal.getsignal(signal.SIGTERM)), ("bbr", before))
 
     def test_not_permitted(self) -> None:
         """Then it stays as it is, and that is what is told."""

@@ -14,7 +14,8 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
-from tests.integration.harness import Process, World, wait_until
+from tests.integration.counted_calls import calls_so_far
+from tests.integration.harness import Process, World
 from tests.integration.test_body_paths import BODY, GET, SIZE, Play
 
 BODIES = 40
@@ -67,13 +68,7 @@ class BodyCostTests(SynchronousTestCase):
 
     def calls(self, proxy: Process) -> int:
         """Calls of Python functions so far."""
-        before = len(self.called.read_text().split()) if self.called.exists() else 0
-        proxy.signal(signal.SIGRTMIN)
-
-        def told() -> list[str]:
-            return self.called.read_text().split()[before:] if self.called.exists() else []
-
-        return int(wait_until(told, "calls")[0])
+        return calls_so_far(proxy, self.called)
 
     def test_calls(self) -> None:
         """A few calls of Python a body on the compiled path; hundreds on the other."""

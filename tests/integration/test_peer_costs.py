@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
-from tests.integration.harness import Process, wait_until
+from tests.integration.counted_calls import calls_so_far
+from tests.integration.harness import Process
 from tests.integration.host import Host
 from tests.rigs.tls_rig import Authority
 
@@ -34,14 +34,8 @@ class CountedHost(Host):
 
     def calls(self) -> int:
         """So many so far."""
-        before = len(self.called.read_text().split()) if self.called.exists() else 0
         assert self.proxy is not None
-        self.proxy.signal(signal.SIGRTMIN)
-
-        def told() -> list[str]:
-            return self.called.read_text().split()[before:] if self.called.exists() else []
-
-        return int(wait_until(told, "calls")[0])
+        return calls_so_far(self.proxy, self.called)
 
 
 class PeerCostTests(SynchronousTestCase):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
-from tests.integration.harness import Process, World, wait_until
+from tests.integration.counted_calls import calls_so_far
+from tests.integration.harness import Process, World
 from tests.integration.test_body_paths import GET, Play
 
 REQUESTS = 500
@@ -39,13 +39,7 @@ class RequestCostTests(SynchronousTestCase):
 
     def calls(self, proxy: Process) -> int:
         """How often so far."""
-        before = len(self.called.read_text().split()) if self.called.exists() else 0
-        proxy.signal(signal.SIGRTMIN)
-
-        def told() -> list[str]:
-            return self.called.read_text().split()[before:] if self.called.exists() else []
-
-        return int(wait_until(told, "calls")[0])
+        return calls_so_far(proxy, self.called)
 
     def waits(self, reactor: str) -> int:
         play, proxy = self.start(reactor)

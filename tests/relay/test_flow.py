@@ -60,6 +60,21 @@ class FlowTests(SynchronousTestCase):
         self.addCleanup(way.close)
         return way
 
+    def way_to_client(self, kind: Any) -> tuple[Way, socket.socket]:
+        """A large way to a client over TCP, and that client."""
+        way = self.way(kind, 1 << 30)
+        way.guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        way.flow.size = 1 << 20
+        fcntl.fcntl(way.entry, fcntl.F_SETPIPE_SZ, 1 << 20)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            client = socket.create_connection(server.getsockname())
+            sink, _ = server.accept()
+        self.addCleanup(client.close)
+        self.addCleanup(sink.close)
+        sink.setblocking(False)
+        way.flow.sink = sink.fileno()
+        return way, client
+
     def test_outcomes(self) -> None:
         """Each reason to stop."""
         for kind in KINDS:
@@ -154,17 +169,7 @@ class FlowTests(SynchronousTestCase):
     def test_a_new_connection_that_is_not_read(self) -> None:
         """The buffer of a TCP socket may be less than its client's window: little is left over."""
         for kind in KINDS:
-            way = self.way(kind, 1 << 30)
-            way.guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-            way.flow.size = 1 << 20
-            fcntl.fcntl(way.entry, fcntl.F_SETPIPE_SZ, 1 << 20)
-            with socket.create_server(("127.0.0.1", 0)) as server:
-                client = socket.create_connection(server.getsockname())
-                sink, _ = server.accept()
-            self.addCleanup(client.close)
-            self.addCleanup(sink.close)
-            sink.setblocking(False)
-            way.flow.sink = sink.fileno()
+            way, _ = self.way_to_client(kind)
             outcome = Outcome.EMPTY
             while outcome != Outcome.FULL:
                 way.send(bytes(LITTLE))
@@ -174,18 +179,8 @@ class FlowTests(SynchronousTestCase):
     def test_read_no_more(self) -> None:
         """A client that has read is given much at once; when it stops, little is left over."""
         for kind in KINDS:
-            way = self.way(kind, 1 << 30)
-            way.guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-            way.flow.size = 1 << 20
-            fcntl.fcntl(way.entry, fcntl.F_SETPIPE_SZ, 1 << 20)
-            with socket.create_server(("127.0.0.1", 0)) as server:
-                client = socket.create_connection(server.getsockname())
-                sink, _ = server.accept()
-            self.addCleanup(client.close)
-            self.addCleanup(sink.close)
+            way, client = self.way_to_client(kind)
             client.setblocking(False)
-            sink.setblocking(False)
-            way.flow.sink = sink.fileno()
             largest = 0
             outcome = Outcome.EMPTY
             while outcome != Outcome.FULL:
