@@ -16,7 +16,8 @@ of ifs::
     │   └── ClientGone         499, never sent: only logged
     ├── NoRoute                404
     ├── TunnelIdle             504, never sent: a tunnel was open
-    ├── Forbidden              403, by the rules of a site
+    ├── Unauthorized           401, by the rules of a site
+    ├── Forbidden              403, likewise
     │   └── LinkRefused        403, likewise: a signed link is needed
     ├── AccessUnknown          503, Retry-After: who is let in cannot be found out now
     ├── TooManyRequests        429, Retry-After, likewise
@@ -117,6 +118,13 @@ class NoRoute(ProxyError):
 
     status = 404
     code = "no-route"
+
+
+class Unauthorized(ProxyError):
+    """A name and a password are needed."""
+
+    status = 401
+    code = "unauthorized"
 
 
 class Forbidden(ProxyError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from subproxy.core.http.fields import METHODS, PHRASES
 from subproxy.core.http.response import ResponseHead
 from subproxy.core.printable import printable
-from subproxy.errors import ClientError, MachineStarting, ProxyError, UpgradeRequired
+from subproxy.errors import ClientError, MachineStarting, ProxyError, Unauthorized, UpgradeRequired
 from subproxy.frontend.starting_page import REFRESH, STARTING_HEADERS, starting_page
 
 _ALLOW = b", ".join(sorted(METHODS))
@@ -47,6 +47,9 @@ def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[Res
     elif isinstance(error, UpgradeRequired):
         # RFC 6455 section 4.4.
         headers.append((b"Sec-WebSocket-Version", b"13"))
+    elif isinstance(error, Unauthorized):
+        # RFC 7617 section 2.
+        headers.append((b"WWW-Authenticate", b'Basic realm="private", charset="UTF-8"'))
     return ResponseHead(status, phrase, headers, len(body), method == b"HEAD"), body
 
 

@@ -102,7 +102,7 @@ class AskingTests(SynchronousTestCase):
     def test_at_once(self) -> None:
         self.asker.at_once = CHALLENGE
         _, sink = self.asked()
-        self.assertEqual((sink.head.status, self.requests()), (401, []))
+        self.assertEqual((sink.error, self.requests()), (CHALLENGE, []))
         self.asker.at_once = LET_IN
         self.asked()
         self.assertEqual(len(self.requests()), 1)
@@ -110,7 +110,7 @@ class AskingTests(SynchronousTestCase):
     def test_refused(self) -> None:
         _, sink = self.asked()
         self.asker.asked.pop()(CHALLENGE)
-        self.assertEqual((sink.head.status, self.requests()), (401, []))
+        self.assertEqual((sink.error, self.requests()), (CHALLENGE, []))
         _, sink = self.asked()
         self.asker.asked.pop()(AccessUnknown())
         self.assertIsInstance(sink.error, AccessUnknown)

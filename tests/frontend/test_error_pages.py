@@ -33,6 +33,15 @@ class ErrorPageTests(SynchronousTestCase):
         head, _ = error_page(errors.ClientError("no", 405), b"TRACE", b"")
         self.assertIn(b"GET", dict(head.headers)[b"Allow"])
 
+    def test_401_says_what_is_asked_for(self) -> None:
+        """RFC 7617 section 2; no cache keeps the answer for who has said his name."""
+        head, body = error_page(errors.Unauthorized(), b"GET", b"some-id")
+        fields = dict(head.headers)
+        self.assertEqual(head.status, 401)
+        self.assertEqual(fields[b"WWW-Authenticate"], b'Basic realm="private", charset="UTF-8"')
+        self.assertEqual(fields[b"Cache-Control"], b"no-store")
+        self.assertIn(b"A name and a password are needed.\nrequest id: some-id\n", body)
+
     def test_every_error_of_the_tree_has_a_page(self) -> None:
         kinds = [errors.ProxyError]
         for kind in kinds:

@@ -10,7 +10,7 @@ from typing import Final
 
 from subproxy.core.http.request import Headers
 from subproxy.core.sites.access_question import AccessVerdict, LetIn
-from subproxy.core.sites.local_answer import LocalAnswer
+from subproxy.errors import Unauthorized
 from subproxy.wire.values import mixed_value_class, value_class
 
 USER_FIELD: Final = b"X-Forwarded-User"
@@ -58,16 +58,8 @@ class PasswordQuestion:
         return LetIn([(USER_FIELD, self.name)]) if good else CHALLENGE
 
 
-CHALLENGE: Final = LocalAnswer(
-    401,
-    [
-        (b"WWW-Authenticate", b'Basic realm="private", charset="UTF-8"'),
-        (b"Content-Type", b"text/plain; charset=utf-8"),
-        (b"Cache-Control", b"no-store"),
-    ],
-    b"401 Unauthorized\nA name and a password are needed.\n",
-)
-"""What is said to who has not said who he is, or not truly."""
+CHALLENGE: Final = Unauthorized()
+"""What is said to those who have not said who they are, or not truly."""
 
 
 def credentials(headers: Headers) -> tuple[bytes, bytes] | None:

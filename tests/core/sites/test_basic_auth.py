@@ -91,18 +91,6 @@ class ManyUsersTests(SynchronousTestCase):
 class UsersTests(SynchronousTestCase):
     ACCESS = SiteAccess(users=USERS)
 
-    def test_what_a_client_is_asked_for(self) -> None:
-        """RFC 7617 section 2; no cache keeps the answer for who has said his name."""
-        self.assertEqual(CHALLENGE.status, 401)
-        self.assertEqual(
-            CHALLENGE.headers,
-            [
-                (b"WWW-Authenticate", b'Basic realm="private", charset="UTF-8"'),
-                (b"Content-Type", b"text/plain; charset=utf-8"),
-                (b"Cache-Control", b"no-store"),
-            ],
-        )
-
     def test_who_says_nothing(self) -> None:
         self.assertIs(self.ACCESS.decide(ask(), WALL), CHALLENGE)
         self.assertIs(self.ACCESS.decide(ask((b"Authorization", b"Bearer x")), WALL), CHALLENGE)
