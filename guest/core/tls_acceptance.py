@@ -57,7 +57,8 @@ class TlsTunnel(AsyncIterator[bytes]):
                     return
                 except ssl.SSLWantReadError:
                     await self._flush()
-                    await self._fill()
+                    if not await self._fill():
+                        raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the client stopped") from None
         finally:
             await self._flush()
 
@@ -74,11 +75,10 @@ class TlsTunnel(AsyncIterator[bytes]):
                 data = self.tls.read(_PIECE)
             except ssl.SSLWantReadError:
                 await self._flush()
-                await self._fill()
+                if not await self._fill():
+                    raise RequestAborted("client", "its TLS ends without close_notify") from None
             except ssl.SSLZeroReturnError:
                 return None
-            except ssl.SSLEOFError:
-                raise RequestAborted("client", "its TLS ends without close_notify") from None
             else:
                 return data or None
 
@@ -107,12 +107,17 @@ class TlsTunnel(AsyncIterator[bytes]):
             pass  # it wants to hear the same of the client, which nobody waits for
         await self._flush()
 
-    async def _fill(self) -> None:
+    async def _fill(self) -> bool:
+        """
+        Wait for more; whether there is.
+
+        libssl is not told that there is none: that of Debian 12's Python 3.11.2 would take it for
+        an end that the client has said (gh-95494).
+        """
         piece = await self._tunnel.receive()
-        if piece is None:
-            self._in.write_eof()
-        else:
+        if piece is not None:
             self._in.write(piece)
+        return piece is not None
 
     async def _flush(self) -> None:
         if self._out.pending:
