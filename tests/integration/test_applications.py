@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tarfile
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 from typing import Any
@@ -91,8 +90,8 @@ class HttpbinTests(ApplicationTestCase):
         if done.returncode:
             raise SkipTest(f"no package index: {done.stderr[-200:]}")
         (archive,) = folder.glob("requests-*.tar.gz")
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")
+        # Python's own has the filter that it wants from 3.11.4 on only.
+        subprocess.run(["tar", "-xf", archive, "-C", folder], check=True)
         self.serve("httpbin:app", r"--host=httpbin\.org", host=r"127\.0\.0\.1")
         (folder / "httpbin_proxied.py").write_text(PLUGIN)
         ran = subprocess.run(
