@@ -196,7 +196,7 @@ class ClientTests(TlsCase):
             client.sendall(b"GET / HTTP/1.0\r\nHost: blog.example\r\n\r\n")
             client.recv(1000)
             self.world.processes[-1].signal(signal.SIGKILL)
-            with self.assertRaises((ssl.SSLEOFError, ConnectionResetError)):
+            with self.assertRaisesRegex(OSError, "(?i)eof|reset"):
                 while client.recv(1 << 20):
                     pass
         with self.connect() as client:
@@ -205,7 +205,7 @@ class ClientTests(TlsCase):
             )
             # A FIN without close_notify.
             socket.socket.shutdown(client, socket.SHUT_WR)
-            with self.assertRaises((ssl.SSLEOFError, ConnectionResetError)):
+            with self.assertRaisesRegex(OSError, "(?i)eof|reset"):
                 client.recv(100)
         self.assertNotIn("POST", self.proxy.output)
 
