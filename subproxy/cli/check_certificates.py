@@ -30,6 +30,8 @@ def certificate_notes(settings: Settings) -> Iterator[str]:
         reader.check(settings.certificates)
     except NamedFileUnusable as error:
         raise CertificatesUnusable(f"--certificates={error.path}: {error.why}") from None
+    for path, why in reader.unread.items():
+        yield f"{path} can't be looked into: {why}"
     now = reader.now()
     for path, held in reader.store.held.items():
         state = held.state(now)

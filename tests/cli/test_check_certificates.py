@@ -52,6 +52,12 @@ class CheckCertificatesTests(SynchronousTestCase):
         file.unlink()
         self.assertEqual(self.check(file), (1, f"{start}there is no such file or folder\n"))
 
+    def test_a_folder_that_cannot_be_looked_into(self) -> None:
+        """A proxy would not start."""
+        folder = self.folder / ("long" * 64)
+        said = f"{self.path}: --certificates={folder}: File name too long\n"
+        self.assertEqual(self.check(folder), (1, said))
+
     def test_without_the_package(self) -> None:
         with mock.patch.dict(sys.modules, {"cryptography": None}):
             said = self.check(self.folder)

@@ -16,8 +16,10 @@ Hidden names and all others mean nothing.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,16 +62,22 @@ class CertificateFiles:
         return found
 
 
-def find_certificates(paths: Sequence[str]) -> Iterator[CertificateFiles]:
+def find_certificates(
+    paths: Sequence[str], unread: dict[str, str] | None = None
+) -> Iterator[CertificateFiles]:
     """
     The certificates of C{paths}, each a folder or a file.
 
     A file that was named by itself is the default; of several the first.
+
+    @param unread: gets the folders of which nobody can tell what is in them, and why: that they
+        were not found there does not mean that they are gone.
     """
     default = False
+    unread = {} if unread is None else unread
     for path in paths:
-        if os.path.isdir(path):
-            for each in _of_folder(path):
+        if _is_folder(path, unread):
+            for each in _of_folder(path, unread):
                 yield each
                 default = default or each.is_default
         else:
@@ -85,18 +93,23 @@ def _key_beside(path: str) -> str:
     return os.path.splitext(path)[0] + ".key"
 
 
-def _of_folder(folder: str) -> Iterator[CertificateFiles]:
+def _of_folder(folder: str, unread: dict[str, str]) -> Iterator[CertificateFiles]:
     try:
         with os.scandir(folder) as entries:
-            names = {each.name: _is_folder(each) for each in entries if each.name[:1] != "."}
-    except OSError:
+            names = {
+                each.name: _is_folder(each.path, unread, each.is_dir)
+                for each in entries
+                if each.name[:1] != "."
+            }
+    except OSError as error:
+        _note(folder, error, unread)
         return
     for name in sorted(names):
         path = os.path.join(folder, name)
         stem, end = os.path.splitext(name)
         if names[name]:
             for certificate, key in _PAIRS:
-                if os.path.lexists(os.path.join(path, certificate)):
+                if _is_there(os.path.join(path, certificate), path, unread):
                     yield CertificateFiles(
                         os.path.join(path, certificate), os.path.join(path, key), name == DEFAULT
                     )
@@ -108,11 +121,33 @@ def _of_folder(folder: str) -> Iterator[CertificateFiles]:
             )
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _is_folder(path: str, unread: dict[str, str], find: Callable[[], bool] | None = None) -> bool:
+    """Whether C{path} is a folder; C{find} tells, where somebody knows that already."""
     try:
-        return entry.is_dir()
-    except OSError:  # links in a circle
+        return stat.S_ISDIR(os.stat(path).st_mode) if find is None else find()
+    except OSError as error:
+        _note(path, error, unread)
         return False
+
+
+def _is_there(path: str, folder: str, unread: dict[str, str]) -> bool:
+    """Whether C{path} is in C{folder}, be it a link that leads nowhere."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        _note(folder, error, unread)
+        return False
+    return True
+
+
+def _note(folder: str, error: OSError, unread: dict[str, str]) -> None:
+    """C{folder} could not be looked into; unless that says what is in it: nothing."""
+    if error.errno not in _NOTHING:
+        unread[folder] = str(error.strerror)
+
+
+_NOTHING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""Errors that say that nothing is there; the last one is of links in a circle."""
 
 
 def watched_folders(paths: Sequence[str], found: Sequence[CertificateFiles]) -> set[str]:
@@ -131,7 +166,7 @@ def watched_folders(paths: Sequence[str], found: Sequence[CertificateFiles]) -> 
                     folders.update(
                         os.path.realpath(each.path)
                         for each in entries
-                        if each.name[:1] != "." and _is_folder(each)
+                        if each.name[:1] != "." and os.path.isdir(each.path)
                     )
             except OSError:
                 pass

@@ -8,7 +8,7 @@ although its file is not any longer.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from subproxy.files.regular_file import open_regular
@@ -57,6 +57,7 @@ class CertificateReader:
     @param paths: the folders and files, as an operator wrote them.
     @ivar paths: the same, absolute.
     @ivar store: what is in force, and what is known of each file.
+    @ivar unread: folders that could not be looked into, and why; what was there stays in force.
     @ivar now: the time of day, in seconds since the epoch.
     """
 
@@ -65,6 +66,7 @@ class CertificateReader:
         self.store = CertificateStore()
         self.now = now
         self._stamps: dict[str, tuple[int, ...]] = {}
+        self.unread: dict[str, str] = {}
 
     def read(self) -> int:
         """Look at all at once; how many good ones were read."""
@@ -78,16 +80,21 @@ class CertificateReader:
 
     def check(self, paths: Sequence[str]) -> None:
         """
-        Look whether those of C{paths} that are files hold certificates.
+        Look whether those of C{paths} that are files hold certificates, and whether the others can
+        be looked into.
 
-        @raise NamedFileUnusable: one does not.
+        @raise NamedFileUnusable: one does not, or can't.
         """
         for path in paths:
-            held = self.store.held.get(os.path.abspath(path))
-            nothing = held is None or held.certificate is None
-            if nothing and not os.path.exists(path):
+            full = os.path.abspath(path)
+            held = self.store.held.get(full)
+            if (held is not None and held.certificate is not None) or self._held_below(full):
+                continue
+            if full in self.unread:
+                raise NamedFileUnusable(path, self.unread[full])
+            if not os.path.exists(path):
                 raise NamedFileUnusable(path, "there is no such file or folder")
-            if held is not None and nothing:
+            if held is not None:
                 raise NamedFileUnusable(path, held.problem)
 
     def steps(
@@ -99,14 +106,19 @@ class CertificateReader:
         @param found_all: called with which files there are, before any of them is looked at.
         @return: the value of the generator is how many good ones were read.
         """
-        found = []
-        for files in find_certificates(self.paths):
-            found.append(files)
+        named: dict[str, CertificateFiles] = {}
+        unread: dict[str, str] = {}
+        for files in find_certificates(self.paths, unread):
+            # One in a folder may also be named by itself, as the default.
+            if files.path not in named or files.is_default:
+                named[files.path] = files
             yield
+        self.unread = unread
+        found = list(named.values())
         if found_all is not None:
             found_all(found)
         read: dict[str, Certificate | CertificateError] = {}
-        there = []
+        there: dict[str, CertificateFiles] = {}
         stamps = {}
         for files in found:
             try:
@@ -114,21 +126,40 @@ class CertificateReader:
             except OSError as error:
                 stamp = ()
                 if not isinstance(error, FileNotFoundError):
+                    if self._held_below(files.path):
+                        continue  # it was a folder, and is one that can't be seen now
                     read[files.path] = CertificateError(str(error.strerror))
                 else:
                     held = self.store.held.get(files.path)
                     if held is not None and held.certificate is not None:
                         continue  # the store keeps it, as one whose file is gone
                     read[files.path] = CertificateError("there is no such file")
-            there.append(files)
+            there[files.path] = files
             if stamp and self._stamps.get(files.path) != stamp:
                 read[files.path] = read_files(files)
             yield
+        for path, why in self._out_of_sight():
+            if path not in there:
+                there[path] = self.store.held[path].files
+                read[path] = CertificateError(why)
         # What stood in the way of one need not have been the file: the next look reads it again.
         self._stamps = {
             path: stamps[path]
             for path in stamps
             if not isinstance(read.get(path), CertificateError)
         }
-        self.store.update(there, read, self.now())
+        self.store.update(list(there.values()), read, self.now())
         return sum(isinstance(each, Certificate) for each in read.values())
+
+    def _held_below(self, folder: str) -> bool:
+        """Whether some of what is in force was in C{folder}."""
+        begin = os.path.join(folder, "")
+        return any(path.startswith(begin) for path in self.store.held)
+
+    def _out_of_sight(self) -> Iterator[tuple[str, str]]:
+        """What is in force, and may be in a folder that can't be looked into, and why it can't."""
+        for folder, why in self.unread.items():
+            begin = os.path.join(folder, "")
+            for path, held in self.store.held.items():
+                if path.startswith(begin) and not held.removed:
+                    yield path, f"{folder}: {why}"

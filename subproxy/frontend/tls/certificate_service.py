@@ -40,6 +40,7 @@ class CertificateService(Service):
         self.now = reader.now
         self.renewed: Callable[[], object] = lambda: None
         self._told: dict[str, tuple[CertificateState, str, float]] = {}
+        self._unread: dict[str, str] = {}
         self._watch = FilesWatch(reactor, "certificates", self._reconcile, resync)
         self._begun = False
 
@@ -103,6 +104,14 @@ class CertificateService(Service):
     def _tell(self) -> None:
         """Say what is new of each, and again each day what an operator must not forget."""
         now = self.now()
+        unread = self._reader.unread
+        for path in unread.keys() - self._unread.keys():
+            self._log.error(
+                "{path} can't be looked into: {why}; what was found there before stays in force",
+                path=printable(path),
+                why=unread[path],
+            )
+        self._unread = unread
         for path, held in self.store.held.items():
             state = held.state(now)
             certificate = held.certificate

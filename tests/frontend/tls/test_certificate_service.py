@@ -18,6 +18,7 @@ from subproxy.files.folders_watch import WatchFailed
 from subproxy.frontend.tls.certificate import MAX_FILE
 from subproxy.frontend.tls.certificate_reader import CertificateReader
 from subproxy.frontend.tls.certificate_service import CertificateService
+from tests.rigs.privilege import without_privilege
 from tests.rigs.tls_rig import Authority
 
 
@@ -94,6 +95,21 @@ class CertificateServiceTests(SynchronousTestCase):
         self.put("site/fullchain.pem", "a.example")
         self.settle()
         self.assertEqual(self.shown(b"a.example"), ["a.example"])
+
+    def test_a_folder_that_cannot_be_looked_into(self) -> None:
+        """It is said once; a reload drops nothing, and nothing is said again when it has come."""
+        self.put("a.pem", "a.example")
+        self.start()
+        with without_privilege(self.folder):
+            self.settle(61)
+            self.settle(61)
+            self.service.reload()
+            self.settle()
+            self.assertEqual(self.shown(b"a.example"), ["a.example"])
+        self.settle(61)
+        self.assertEqual(self.shown(b"a.example"), ["a.example"])
+        self.assertEqual(self.said().count("can't be looked into: Permission denied"), 1)
+        self.assertEqual(self.said().count(": kept ("), 1)
 
     def test_behind_links(self) -> None:
         """As certbot renews: another link."""
