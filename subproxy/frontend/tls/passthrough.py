@@ -260,7 +260,8 @@ class PassthroughConnection(ClientConnection):
             return
         client_stream.log(self.close_reason)
         self.tunnel = self.takes = None
-        if self.state is not ConnectionState.OVER:
+        # Behind an alert it closes already, whatever else its guest has to say.
+        if self.state is not ConnectionState.OVER and self.state is not ConnectionState.LINGERING:
             self.close(CloseReason.LAST_ANSWER)
 
     # The connection.

@@ -179,6 +179,20 @@ class PassthroughTests(EngineCase):
             line.server.dataReceived(b"more")
             self.assertEqual(b"", line.server.held)
 
+    def test_refused_in_pieces(self) -> None:
+        """The rest of the guest's page is no fault of it: it comes, and is nobody's."""
+        line, _ = self.asked()
+        self.exchange().response_start(403, b"", [], None)
+        self.exchange().response_data(b"no, ")
+        self.exchange().response_data(b"not today")
+        self.assertEqual(13, self.guest.credit)
+        self.exchange().response_end([])
+        self.assertEqual((alert(403), False), (line.take(), line.transport.aborted))
+        (record,) = self.records
+        self.assertEqual((403, 0), (record.status, record.sent))
+        line.server.readConnectionLost()
+        self.assertTrue(line.transport.disconnecting)
+
     def test_times(self) -> None:
         """Nobody takes it in time; and nothing passes for long."""
         limits = HttpLimits(response_timeout=5, tunnel_idle=60)
