@@ -215,6 +215,8 @@ class Http1Protocol(ClientConnection):
             if data[0] == _CR:
                 data = self.held = without_empty_lines(data)
                 self._seen = 0
+                if not data or data == b"\r":
+                    return False  # nothing was asked (RFC 9112 section 2.2): it is idle still
             seen = self._seen
             end = data.find(_EMPTY_LINE, max(0, seen - 3))
             if end < 0:

@@ -52,6 +52,29 @@ class ConnectionTests(SynchronousTestCase):
         client.send(*(bytes((byte,)) for byte in GET + GET))
         self.assertEqual(client.received().count(b"200 OK"), 2)
 
+    def test_empty_lines_ask_for_nothing(self) -> None:
+        """Some clients send one behind a body: the connection is as idle as without."""
+        post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+        for lines in ((b"\r\n",), (b"\r",), (b"\r", b"\n"), (b"\r\n" * 4, b"\r")):
+            for leaves in ("by itself", "when idle for long", "when the proxy stops"):
+                with self.subTest(lines=lines, leaves=leaves):
+                    client = Client(ok, limits=HttpLimits(header_timeout=2, keepalive_timeout=60))
+                    client.send(post, *lines)
+                    self.assertIn(b"hello", client.received())
+                    client.clock.pump([1] * 30)
+                    self.assertFalse(client.closed)
+                    if leaves == "by itself":
+                        client.protocol.readConnectionLost()
+                    elif leaves == "when idle for long":
+                        client.clock.pump([1] * 31)
+                    else:
+                        client.protocol.close_if_idle()
+                    self.assertTrue(client.closed)
+                    self.assertEqual(b"", client.received())
+        client = Client(ok)
+        client.send(post, b"\r\n", GET)
+        self.assertEqual(2, client.received().count(b"200 OK"))
+
     def test_many_pipelined_requests_answered_at_once_do_not_recurse(self) -> None:
         client = Client(ok)
         count = 2 * sys.getrecursionlimit()
