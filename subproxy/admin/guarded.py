@@ -69,6 +69,28 @@ class _Body(Resource):
         return self._body
 
 
+class _HeadAlone(Resource):
+    """
+    A page for who asks by HEAD, as health checks do: how long it is, and no body.
+
+    Given one, Twisted would take it away, and log for each request that it does.
+    """
+
+    isLeaf = True
+
+    def __init__(self, page: Resource) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._page = page
+
+    def render(self, request: Request) -> bytes | int:
+        """As the page has it; one that is told later ends by itself."""
+        body: bytes | int = self._page.render(request)  # type: ignore[no-untyped-call]
+        if isinstance(body, int):
+            return body
+        request.setHeader(b"content-length", b"%d" % len(body))
+        return b""
+
+
 class GuardedSite(Site):
     """
     Asks C{guard} before it looks for a page.
@@ -92,6 +114,10 @@ class GuardedSite(Site):
 
     def getResourceFor(self, request: Any) -> Any:
         """The page that is asked for, or a refusal."""
+        found = self._found(request)
+        return _HeadAlone(found) if request.method == b"HEAD" else found
+
+    def _found(self, request: Any) -> Any:
         for name, value in HEADERS.items():
             request.setHeader(name, value)
         here = request.getHost()

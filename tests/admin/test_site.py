@@ -84,6 +84,33 @@ class AdminTests(AdminCase):
         self.ready = False
         self.assertEqual(self.ask("/readyz"), (503, "stopping\n"))
 
+    def test_head(self) -> None:
+        """As load balancers ask: how long the page is, no body, and one line in the log."""
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        for page in (
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/",
+            "/static/page.js",
+            "/api/routes",
+            "/no",
+        ):
+            protocol = self.site.buildProtocol(None)
+            transport = StringTransport(hostAddress=UNIXAddress("/run/admin.sock"))
+            protocol.makeConnection(transport)
+            protocol.dataReceived(f"HEAD {page} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            head, _, body = transport.value().partition(b"\r\n\r\n")
+            size = len(self.ask(page)[1].encode())
+            self.assertEqual(body, b"")
+            self.assertIn(b"\r\nContent-Length: %d\r\n" % size, head + b"\r\n")
+            protocol.connectionLost(Failure(ConnectionDone()))
+            said = [formatEvent(event) for event in events]
+            self.assertEqual(["HEAD" in each for each in said], [True, False], said)
+            events.clear()
+
     def test_reload(self) -> None:
         """POST alone reloads; what is wrong with the files is told; without any it is no use."""
         self.assertEqual(self.ask("/api/reload")[0], 405)
