@@ -22,6 +22,12 @@ PATIENCE: Final = 180
 
 AGENT: Final = "subproxy"
 
+CURVE: Final = "secp256r1"
+"""That of the keys of accounts, as C{cryptography} calls it: P-256."""
+
+NEEDED: Final = ("newNonce", "newAccount", "newOrder")
+"""What a directory has to name (RFC 8555 section 7.1.1)."""
+
 
 class OrderFailed(Exception):
     """
@@ -73,15 +79,23 @@ class Authority:
         """
         from acme.errors import Error
         from acme.messages import Error as Problem
+        from josepy.errors import Error as Malformed
         from requests import RequestException
 
         try:
-            return self._order(name)
+            try:
+                return self._order(name)
+            except Problem as error:
+                if error.code != "accountDoesNotExist":
+                    raise
+                # It has forgotten us: we introduce ourselves anew, with the key that we have.
+                self._client = None
+                return self._order(name)
         except Problem as error:
             text = error.detail or error.description or str(error.typ)
             raise OrderFailed(str(text), str(error.typ).endswith(":rateLimited")) from error
-        except (Error, RequestException, DnsHookError, OSError, ValueError) as error:
-            raise OrderFailed(_said(error)) from error
+        except (Error, Malformed, RequestException, DnsHookError, OSError, ValueError) as error:
+            raise OrderFailed(said(error)) from error
 
     def renewal(self, pem: bytes) -> tuple[float | None, float]:
         """
@@ -91,12 +105,13 @@ class Authority:
         @raise OrderFailed: it cannot be asked.
         """
         from acme.errors import Error
+        from josepy.errors import Error as Malformed
         from requests import RequestException
 
         try:
             when, again = self._ready().renewal_time(pem)
-        except (Error, RequestException, OSError, ValueError) as error:
-            raise OrderFailed(_said(error)) from error
+        except (Error, Malformed, RequestException, OSError, ValueError) as error:
+            raise OrderFailed(said(error)) from error
         return None if when is None else when.timestamp(), again.timestamp()
 
     def _ready(self) -> Any:
@@ -108,8 +123,7 @@ class Authority:
 
             key = JWKEC(key=self._account_key())
             net = client.ClientNetwork(key, alg=ES256, user_agent=AGENT)
-            directory = client.ClientV2.get_directory(self._directory, net)
-            made = client_class()(directory, net)
+            made = client_class()(self._read_directory(net), net)
             asked = messages.NewRegistration.from_data(
                 email=self._email or None, terms_of_service_agreed=True
             )
@@ -122,14 +136,34 @@ class Authority:
             self._client, self._key = made, key
         return self._client
 
+    def _read_directory(self, net: Any) -> Any:
+        from acme import client
+
+        try:
+            directory = client.ClientV2.get_directory(self._directory, net)
+            for name in NEEDED:
+                directory[name]
+        except (AttributeError, KeyError, TypeError):
+            raise OrderFailed(f"{self._directory} is no directory of ACME") from None
+        return directory
+
     def _account_key(self) -> Any:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         pem = self._files.account(self._directory)
         if pem is None:
             pem = _new_key()
             self._files.keep_account(self._directory, pem)
-        return load_pem_private_key(pem, None)
+        try:
+            key = load_pem_private_key(pem, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != CURVE:
+            path = self._files.account_path(self._directory)
+            raise OrderFailed(f"{path} holds no key of an account, a plain one of P-256")
+        return key
 
     def _order(self, name: str) -> bytes:
         from acme.crypto_util import make_csr
@@ -170,8 +204,9 @@ class Authority:
             if hook is None:
                 raise OrderFailed("a wildcard wants a program for DNS (--acme-dns-hook)")
             where = challenge.chall.validation_domain_name(body.identifier.value)
-            hook.add(where, validation)
+            # Also where it fails: it may be the wait for name servers that did.
             undo.append(lambda: _quietly(hook, where, validation))
+            hook.add(where, validation)
         client.answer_challenge(challenge, response)
 
 
@@ -192,10 +227,15 @@ def _new_key() -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
     """What an error says to a person; that of a failed validation is in its authorizations."""
-    from acme.errors import ValidationError
+    from acme.errors import ClientError, TimeoutError, ValidationError
+    from requests import Response
 
+    if isinstance(error, TimeoutError):
+        return f"the authority was not done with it within {PATIENCE} seconds"
+    if isinstance(error, ClientError) and error.args and isinstance(error.args[0], Response):
+        return f"{error.args[0].url} answers with status {error.args[0].status_code}"
     if isinstance(error, ValidationError):
         problems = [
             challenge.error
@@ -203,6 +243,6 @@ def _said(error: BaseException) -> str:
             for challenge in each.body.challenges
             if challenge.error is not None
         ]
-        if problems:
-            return f"the host could not be validated: {problems[0].detail}"
+        why = f": {problems[0].detail}" if problems else ""
+        return f"the host could not be validated{why}"
     return str(error) or type(error).__name__

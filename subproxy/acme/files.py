@@ -60,7 +60,7 @@ class AcmeFiles:
         @raise OSError: it cannot be read.
         """
         try:
-            with open(self._account_path(authority), "rb") as file:
+            with open(self.account_path(authority), "rb") as file:
                 return file.read()
         except FileNotFoundError:
             return None
@@ -71,7 +71,7 @@ class AcmeFiles:
 
         @raise OSError: it cannot be written.
         """
-        replace_whole(self._account_path(authority), key)
+        replace_whole(self.account_path(authority), key)
 
     def keep_certificate(self, name: str, pem: bytes) -> None:
         """
@@ -82,6 +82,7 @@ class AcmeFiles:
         """
         replace_whole(self.certificate_path(name), pem)
 
-    def _account_path(self, authority: str) -> str:
+    def account_path(self, authority: str) -> str:
+        """The file of the key of our account."""
         name = "".join(each if each.isalnum() or each in ".-" else "_" for each in authority)
         return os.path.join(self._path, ACCOUNTS, f"{name}.pem")

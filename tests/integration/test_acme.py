@@ -75,11 +75,13 @@ class AcmeCase(TlsCase):
                 }
             )
         )
-        self.world.start(
-            "pebble",
-            [pebble(), "-config", str(config), "-dnsserver", f"127.0.0.1:{names}"],
-            PEBBLE_VA_NOSLEEP="1",
-        ).wait_for("ACME directory available")
+        self.command = [pebble(), "-config", str(config), "-dnsserver", f"127.0.0.1:{names}"]
+        self.start_pebble()
+
+    def start_pebble(self) -> None:
+        """It remembers nothing of what was before."""
+        self.pebble = self.world.start("pebble", self.command, PEBBLE_VA_NOSLEEP="1")
+        self.pebble.wait_for("ACME directory available")
 
     def start(self, *options: str) -> None:
         """The proxy."""
@@ -159,12 +161,34 @@ class AcmeTests(AcmeCase):
         self.proxy.signal(signal.SIGTERM)
         self.proxy.wait()
         (self.files / "certificates" / f"{HOST}.pem").unlink()
-        self.start("--acme-dns-hook=/bin/false")
+        hook, calls = self.world.folder / "hook", self.world.folder / "calls"
+        hook.write_text(f'#!/bin/sh\necho "$1 $2" >> {shlex.quote(str(calls))}\nexit 1\n')
+        hook.chmod(0o755)
+        self.start(f"--acme-dns-hook={hook}")
         self.wait(HOST)
         # What fails is tried again later, and harms nobody.
-        self.proxy.wait_for("no certificate for *.wild.example: /bin/false add: status 1;")
+        self.proxy.wait_for(f"no certificate for *.wild.example: {hook} add: status 1;")
+        # It may have made a record before it failed.
+        record = "_acme-challenge.wild.example"
+        self.assertEqual(calls.read_text().splitlines(), [f"add {record}", f"remove {record}"])
         self.assertEqual(account.read_bytes(), before)
         self.assertEqual(self.names(), [HOST])
+        self.assertNotIn("Traceback", self.proxy.output)
+
+    def test_forgotten(self) -> None:
+        """An authority that knows our account no more is told of it again, by the same key."""
+        self.start()
+        self.guest("blog\\.example")
+        self.wait(HOST)
+        [account] = (self.files / "accounts").iterdir()
+        before = account.read_bytes()
+        self.pebble.signal(signal.SIGTERM)
+        self.pebble.wait()
+        self.start_pebble()
+        self.guest("idle\\.example")
+        self.wait("idle.example")
+        self.assertEqual(account.read_bytes(), before)
+        self.assertNotIn("accountDoesNotExist", self.proxy.output)
         self.assertNotIn("Traceback", self.proxy.output)
 
     def test_workers(self) -> None:
