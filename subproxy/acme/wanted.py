@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
+from subproxy.core.access.claims import wildcard
 from subproxy.core.access.policy import Policy
 from subproxy.core.balancing.member import Pool
 from subproxy.core.routing.pattern import Kind
@@ -29,17 +30,16 @@ def wanted_names(
     @param wildcards: such names can be had, too.
     @param sites: for which hosts none may be ordered.
     """
-    served = {
-        pool.route.host.literal
-        for pool in pools
-        if pool.members and pool.route.host.kind is Kind.LITERAL and not pool.route.passthrough
-    }
+    hosts = {pool.route.host for pool in pools if pool.members and not pool.route.passthrough}
+    served = {host.literal for host in hosts if host.kind is Kind.LITERAL}
+    # All that is below something, at once: C{.*\\.wild\\.example}.
+    below = served | {suffix for host in hosts if (suffix := wildcard(host)) is not None}
     seen = set()
     for guest in policy.guests or ():
         for claim in guest.claims:
             if claim.literal:
                 name = claim.suffix if claim.suffix in served else b""
-            elif wildcards and any(host.endswith(claim.suffix) for host in served):
+            elif wildcards and any(host.endswith(claim.suffix) for host in below):
                 name = b"*" + claim.suffix
             else:
                 continue

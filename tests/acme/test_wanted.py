@@ -54,8 +54,12 @@ class WantedTests(SynchronousTestCase):
         for hosts, names in (
             ((b"blog\\.example",), ["blog.example"]),
             ((b"a\\.wild\\.example", b"b\\.c\\.wild\\.example"), ["*.wild.example"]),
+            # Guests serve all that is below it at once, too, as the policy has it.
+            ((rb".*\.wild\.example",), ["*.wild.example"]),
+            ((rb"[^.]+\.a\.wild\.example",), ["*.wild.example"]),
         ):
             self.assertEqual(self.wanted(policy, *hosts, wildcards=True), names)
+        self.assertEqual(self.wanted(policy, rb".*\.wild\.example"), [])
 
     def test_sites(self) -> None:
         """A site may say that nothing is ordered for its hosts; a narrower one, that it is."""
