@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 FIRST_PAUSE: Final = 60.0
 """Seconds from a first failure to the next attempt; each further one doubles them."""
@@ -15,7 +15,8 @@ LIMITED_PAUSE: Final = 3600.0
 """Seconds at least after the authority has said that it was asked too often."""
 
 SETTLE: Final = 600.0
-"""Seconds in which what was got is put in force; if it is not, another one would not be either."""
+"""Seconds in which what was got is put in force; if it is not, another one would not be either:
+each further one that is not has twice as long."""
 
 SHORT_LIFE: Final = 10 * 86400.0
 """Seconds of life below which a certificate is renewed at its half, not at two thirds."""
@@ -25,6 +26,27 @@ def usual_renewal(not_before: float, not_after: float) -> float:
     """When a certificate is renewed of which the authority says nothing."""
     life = not_after - not_before
     return not_after - (life / 2 if life < SHORT_LIFE else life / 3)
+
+
+class KnownCertificate(Protocol):
+    """
+    What is known of a certificate in force.
+
+    @ivar not_before: seconds since the epoch, as is C{not_after}.
+    """
+
+    @property
+    def not_before(self) -> float:
+        """See above."""
+
+    @property
+    def not_after(self) -> float:
+        """See above."""
+
+
+def _dates(known: KnownCertificate | None) -> tuple[float, float] | None:
+    """By which two of one name are told apart, read twice or not."""
+    return None if known is None else (known.not_before, known.not_after)
 
 
 @dataclass(slots=True)
@@ -38,6 +60,8 @@ class NameSchedule:
     @ivar failures: in a row.
     @ivar not_before: no attempt before then, because of failures.
     @ivar settled_at: no attempt before then, if what was got last is not in force.
+    @ivar replaces: what was in force when that was ordered; None: nothing was.
+    @ivar lost: how many were got in a row that never were in force.
     """
 
     renew_at: float = 0.0
@@ -45,6 +69,19 @@ class NameSchedule:
     failures: int = 0
     not_before: float = 0.0
     settled_at: float = 0.0
+    replaces: KnownCertificate | None = None
+    lost: int = 0
+
+    def settles(self, known: KnownCertificate | None, now: float) -> bool:
+        """
+        Whether what was got last is still to be put in force, and nothing to be done before.
+
+        @param known: what is in force now; None: nothing is.
+        """
+        if _dates(known) == _dates(self.replaces):
+            return now < self.settled_at
+        self.lost = 0
+        return False
 
     def is_due(self, now: float) -> bool:
         """Whether it is to be ordered at C{now}."""
@@ -69,4 +106,5 @@ class NameSchedule:
     def issued(self, now: float) -> None:
         """There is a new certificate; of which it is to be asked when it is to be renewed."""
         self.renew_at, self.failures, self.ask_at, self.not_before = 0.0, 0, 0.0, 0.0
-        self.settled_at = now + SETTLE
+        self.settled_at = now + min(SETTLE * 2.0 ** min(self.lost, 20), LONGEST_PAUSE)
+        self.lost += 1

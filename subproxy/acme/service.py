@@ -22,7 +22,7 @@ from twisted.python.threadpool import ThreadPool
 
 from subproxy.acme.authority import OrderFailed
 from subproxy.acme.files import AcmeFiles
-from subproxy.acme.schedule import NameSchedule, usual_renewal
+from subproxy.acme.schedule import KnownCertificate, NameSchedule, usual_renewal
 from subproxy.core.access.token_bucket import TokenBucket
 from subproxy.core.printable import printable
 
@@ -47,22 +47,6 @@ class IAuthority(Protocol):
 
     def renewal(self, pem: bytes) -> tuple[float | None, float]:
         """When it is to be renewed, and when to ask again."""
-
-
-class KnownCertificate(Protocol):
-    """
-    What is known of a certificate in force.
-
-    @ivar not_before: seconds since the epoch, as is C{not_after}.
-    """
-
-    @property
-    def not_before(self) -> float:
-        """See above."""
-
-    @property
-    def not_after(self) -> float:
-        """See above."""
 
 
 Covering = Callable[[str, str], "tuple[bool, KnownCertificate] | None"]
@@ -171,13 +155,15 @@ class AcmeService(Service):
             found = self._covering(name, own)
             if found is not None and not found[0]:
                 continue  # the operator's own, or another one of ours
-            if found is None:
+            known = None if found is None else found[1]
+            if schedule.settles(known, now):
+                continue
+            if known is None:
                 schedule.renew_at = 0.0
-                if now < schedule.settled_at:
-                    continue
             elif now >= schedule.ask_at:
-                return self._ask(name, schedule, own, found[1], now)
+                return self._ask(name, schedule, own, known, now)
             if schedule.is_due(now) and self._bucket.take(self._clock.seconds()):
+                schedule.replaces = known
                 return self._order(name, schedule)
         return None
 

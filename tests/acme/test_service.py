@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.acme.authority import OrderFailed
 from subproxy.acme.files import AcmeFiles
+from subproxy.acme.schedule import SETTLE
 from subproxy.acme.service import ASK_AGAIN, LOOK, ORDERS_AN_HOUR, AcmeService
 
 DAY = 86400.0
@@ -35,6 +36,7 @@ class ServiceTests(SynchronousTestCase):
         self.others: dict[str, Known] = {}
         self.ordered: list[str] = []
         self.asked = 0
+        self.late = 0.0  # seconds from a file to what is in force
         self.error: Exception | None = None
         self.window: tuple[float | None, float] | Exception = (None, 0.0)
         self.service = AcmeService(
@@ -63,7 +65,8 @@ class ServiceTests(SynchronousTestCase):
         self.ordered.append(name)
         if self.error is not None:
             raise self.error
-        self.own[name] = Known(self.clock.seconds())
+        known = Known(self.clock.seconds())
+        self.clock.callLater(self.late, self.own.__setitem__, name, known)
         return b"pem"
 
     def renewal(self, pem: bytes) -> tuple[float | None, float]:
@@ -115,6 +118,33 @@ class ServiceTests(SynchronousTestCase):
     def test_renewed_as_usual(self) -> None:
         self.assertAlmostEqual(self.renewed_after((None, 6 * 3600.0)), 60, delta=0.5)
         self.assertGreater(self.asked, 200)
+
+    def test_renewed_once(self) -> None:
+        """What was got is not in force at once: until then the one before says nothing."""
+        self.late = 0.3
+        for window in ((None, 6 * 3600.0), OrderFailed("no")):
+            self.ordered.clear()
+            self.own.clear()
+            self.renewed_after(window)
+            self.let_pass(10 * DAY, 3600.0)
+            self.assertEqual(len(self.ordered), 2)
+
+    def test_a_renewal_that_comes_into_force_nowhere(self) -> None:
+        """The one before is shown; another new one would come to nothing, either."""
+        self.wanted = ["a.example"]
+        self.own["a.example"] = Known(self.clock.seconds() - 70 * DAY)
+        self.late = 1000 * DAY
+        self.let_pass(SETTLE - 10)
+        self.assertEqual(len(self.ordered), 1)
+        self.let_pass(DAY)
+        self.assertLess(len(self.ordered), 9)
+        # It was, at last: what failed before means nothing for the next time.
+        self.own["a.example"] = Known(self.clock.seconds())
+        self.late = 0.3
+        self.let_pass(61 * DAY, 3600.0)
+        count = len(self.ordered)
+        self.let_pass(10 * DAY, 3600.0)
+        self.assertEqual(len(self.ordered), count)
 
     def test_renewed_when_the_authority_says(self) -> None:
         when = self.clock.seconds() + 10 * DAY
@@ -177,6 +207,12 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(len(self.ordered), 1)
         self.let_pass(200)
         self.assertEqual(len(self.ordered), 2)
+        self.let_pass(SETTLE)
+        self.assertEqual(len(self.ordered), 2)
+        self.let_pass(SETTLE)
+        self.assertEqual(len(self.ordered), 3)
+        self.let_pass(10 * DAY, 60.0)
+        self.assertLess(len(self.ordered), 20)
 
     def test_stopped(self) -> None:
         """Also while something is under way."""
