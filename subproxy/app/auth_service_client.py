@@ -131,7 +131,7 @@ class AuthServiceClient:
         self, failure: Failure, question: ServiceQuestion, waits: list[Told]
     ) -> AccessVerdict:
         if waits:
-            self._tell(question, failure.getErrorMessage())
+            self._tell(question, _why(failure))
         return AccessUnknown()
 
     def _over(self, verdict: AccessVerdict, client: ClientKey, waits: list[Told]) -> None:
@@ -161,6 +161,13 @@ class _QuietFactory(_HTTP11ClientFactory):
     """Says nothing of each connection."""
 
     noisy = False
+
+
+def _why(failure: Failure) -> str:
+    """What an operator is told: an C{Agent} has the reason in a list, or in a list in that."""
+    while reasons := getattr(failure.value, "reasons", None):
+        failure = reasons[0]
+    return failure.getErrorMessage() or str(failure.type and failure.type.__name__)
 
 
 def _cut_off(reason: Failure) -> AccessUnknown:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import ResponseDone, ResponseFailed
+from twisted.web._newclient import ParseError
+from twisted.web.client import ResponseDone, ResponseFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 
 from subproxy.app import auth_service_client as asc
@@ -84,6 +86,23 @@ class AskingTests(SynchronousTestCase):
         self.answer(Answer(302, b"there", Location="/sign-in"))
         self.assertEqual(told, [LocalAnswer(302, [(b"Location", b"/sign-in")], b"there")])
         self.assertEqual((self.ask(), len(self.agent.asked)), ([], 1))
+
+    def test_why(self) -> None:
+        """What an C{Agent} knows of it, in the words of an operator."""
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        within = ResponseNeverReceived([Failure(ConnectionDone())])
+        for error, why in (
+            (within, "Connection was closed cleanly."),
+            (ResponseFailed([Failure(within)]), "Connection was closed cleanly."),
+            (ResponseFailed([Failure(ParseError("no HTTP", b"x"))]), "('no HTTP', b'x')"),
+            (RuntimeError(), "RuntimeError"),
+        ):
+            self.ask()
+            self.agent.asked.pop()[3].errback(Failure(error))
+            said = formatEvent(events.pop())
+            self.assertEqual(said, f"http://127.0.0.1/auth does not say who is let in: {why}")
 
     def test_kept(self) -> None:
         """Of who was let in, for as long as both say; of what is the same in all."""
