@@ -295,6 +295,7 @@ class ClientConnection(Protocol):
             self.transport.unregisterProducer()
             self.transport.loseWriteConnection()
             self.resume_reading()
+            self._expect_taking()
             self.wait(self.context.limits.linger)
         else:
             # An idle tunnel whose guest has ended its half is closed by that, and then as idle.
@@ -314,6 +315,23 @@ class ClientConnection(Protocol):
             self.receiving is ReceivingState.ENDED
             or (self.state is ConnectionState.ANSWERING and not self.held)
         ) and getattr(transport, "half_closes", not ISSLTransport.providedBy(transport))
+
+    def lingered(self) -> None:
+        """The client was read for a while: that ends, unless it still takes its last answer."""
+        limits, takes, transport = self.context.limits, self.takes, self.transport
+        if (
+            takes is not None
+            and waits_for_peer(transport)
+            and not takes.exceeded(
+                self.context.monotonic(),
+                bytes_taken(transport) or 0,
+                limits.body_grace,
+                limits.body_rate,
+            )
+        ):
+            self.wait(limits.linger)
+        else:
+            self.close(CloseReason.LINGER_TIMEOUT)
 
     def break_off(self) -> None:
         """The answer can't be completed: let the client see that."""

@@ -125,6 +125,21 @@ class CloseReasonTests(SynchronousTestCase):
         client.guest.exchange.fail(GuestGone())
         self.expect(client, CloseReason.TRUNCATED, True)
 
+    def test_a_last_answer_that_is_taken_slowly(self) -> None:
+        """It is not cut off, as long as it is taken fast enough: then the lingering begins."""
+        for takes, seconds in ((200, 30), (50, 14)):
+            with self.subTest(takes=takes):
+                client = Client(ok, HttpLimits(linger=2, body_grace=5, body_rate=100))
+                now = client.clock.seconds
+                self.patch(connection, "bytes_taken", lambda _, n=takes, at=now: int(n * at()))
+                self.patch(connection, "waits_for_peer", lambda transport: True)
+                client.send(b"nonsense\r\n\r\n", b"more")
+                client.wait(seconds)
+                self.assertEqual(client.transport.aborted, takes < 100)
+                self.patch(connection, "waits_for_peer", lambda transport: False)
+                client.wait(3)
+                self.expect(client, CloseReason.LAST_ANSWER, True)
+
     def test_the_last_answer(self) -> None:
         """And if the client goes on sending, that is still why."""
         client = Client(ok)
@@ -197,9 +212,14 @@ class ClosingTests(SynchronousTestCase):
         client.halfClose()
         self.assertTrue(client.transport.disconnecting)
 
-    def test_empty_lines_alone_are_a_slow_head(self) -> None:
-        client = Client(ok, HttpLimits(header_timeout=5))
-        for _ in range(11):
+    def test_empty_lines_alone_are_no_head(self) -> None:
+        """Nor do they keep an idle connection for longer."""
+        client = Client(ok, HttpLimits(header_timeout=2, keepalive_timeout=5))
+        for _ in range(9):
             client.send(b"\r\n")
             client.wait(0.5)
-        self.assertTrue(client.received().startswith(b"HTTP/1.1 408 "))
+        self.assertFalse(client.closed)
+        client.send(b"\r\n")
+        client.wait(1.5)
+        self.assertTrue(client.closed)
+        self.assertEqual(b"", client.received())

@@ -457,7 +457,7 @@ class Http1Protocol(ClientConnection):
         elif state is ConnectionState.HEAD:
             self._refuse(self.held, RequestTimeout("the request head came too slowly"))
         elif state is ConnectionState.LINGERING:
-            self.close(CloseReason.LINGER_TIMEOUT)
+            self.lingered()
         else:
             client_stream = self.client_stream
             if client_stream is not None and client_stream.exchange is not None:

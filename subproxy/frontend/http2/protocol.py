@@ -323,7 +323,7 @@ class Http2Protocol(Http2Requests):
     def late(self) -> None:
         """The deadline of the state has passed."""
         if self.state is ConnectionState.LINGERING:
-            self.close(CloseReason.LINGER_TIMEOUT)
+            self.lingered()
         elif self._head_waits:
             self.fail_connection(Http2Error(ErrorCode.PROTOCOL_ERROR, "it came too slowly"))
         elif self.ending is Ending.STAYS:

@@ -275,6 +275,6 @@ class PassthroughConnection(ClientConnection):
     def late(self) -> None:
         """Nobody has taken it in time."""
         if self.state is ConnectionState.LINGERING:
-            self.close(CloseReason.LINGER_TIMEOUT)
+            self.lingered()
         elif self.client_stream is not None and self.client_stream.exchange is not None:
             self.client_stream.exchange.fail(GuestSlow())

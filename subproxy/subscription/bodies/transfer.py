@@ -309,4 +309,10 @@ class RequestTransfer(BodyTransfer):
         self._go(TransferState.BROKEN)
         self._request.exchange.pause_request()
         self._stop()
-        self._wait(GuestGone("the application closed the connection of the request's body"))
+        self._timer = self._later(self._not_answered)
+
+    def _not_answered(self) -> None:
+        """It had time to begin with its answer; that may take as long as it likes."""
+        if self._request.exchange.response is None:
+            reason = "the application closed the connection of the request's body"
+            self._request.transfer_broke(GuestGone(reason))

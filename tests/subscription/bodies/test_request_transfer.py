@@ -124,6 +124,26 @@ class UploadTests(BulkTestCase):
             self.world.advance(3)
             self.assertEqual(isinstance(sink.error, GuestGone), not answers)
 
+    def test_closed_amid_the_answer(self) -> None:
+        """That needs not be at its end soon, for which the client may be the reason."""
+        for closed_first in (True, False):
+            exchange, sink, request = self.asked()
+            line = Line(self.world)
+            line.connect(request.exchange, request.body[b"token"])
+            exchange.request_data(b"x")
+            if closed_first:
+                line.lose()
+            self.guest.say(m.Response(request.exchange, 200, [], {}, None))
+            self.guest.wire.write_body(request.exchange, b"one, ")
+            self.guest.pump()
+            if not closed_first:
+                line.lose()
+            self.world.advance(60)
+            self.guest.wire.write_body(request.exchange, b"two")
+            self.guest.wire.end_body(request.exchange, [])
+            self.guest.pump()
+            self.assertEqual((sink.error, sink.complete, sink.body), (None, True, b"one, two"))
+
     def test_expect(self) -> None:
         """The client is asked when the guest dials."""
         _, sink, request = self.asked(expect=True)
