@@ -84,7 +84,7 @@ class _HeadAlone(Resource):
 
     def render(self, request: Request) -> bytes | int:
         """As the page has it; one that is told later ends by itself."""
-        body: bytes | int = self._page.render(request)  # type: ignore[no-untyped-call]
+        body: bytes | int = self._page.render(request)
         if isinstance(body, int):
             return body
         request.setHeader(b"content-length", b"%d" % len(body))
