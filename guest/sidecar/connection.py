@@ -54,7 +54,6 @@ class ProgramConnection(asyncio.Protocol):
         self.observer: Callable[[], object] | None = None
         self._gone = gone
         self._reader = ResponseReader()
-        self._held = 0
         self._paused = False
         self._error: ProgramGone | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -122,8 +121,8 @@ class ProgramConnection(asyncio.Protocol):
 
         @raise ProgramGone: nothing more will.
         """
-        events = self._reader.events
-        while not events:
+        reader = self._reader
+        while not reader.events:
             if self._error is not None:
                 raise self._error
             self._waiter = waiter = self._loop.create_future()
@@ -131,12 +130,10 @@ class ProgramConnection(asyncio.Protocol):
                 await waiter
             finally:
                 self._waiter = None
-        event = events.popleft()
-        if type(event) is bytes:
-            self._held -= len(event)
-            if self._paused and self._held < MOST_HELD // 2 and self.state is not State.CLOSED:
-                self._paused = False
-                self.transport.resume_reading()
+        event = reader.take()
+        if self._paused and reader.held < MOST_HELD // 2 and self.state is not State.CLOSED:
+            self._paused = False
+            self.transport.resume_reading()
         return event
 
     @property
@@ -149,14 +146,12 @@ class ProgramConnection(asyncio.Protocol):
         events = self._reader.events
         if self.state is not State.ANSWERED or cast("AnswerHead", events[0]).status < 200:
             return None
-        head = cast("AnswerHead", events.popleft())
+        head = cast("AnswerHead", self._reader.take())
         return head, *self.rest()
 
     def rest(self) -> tuple[bytes, AnswerEnd]:
         """What there is of a response that is complete, but for its head."""
-        *pieces, end = self._reader.events
-        self._reader.events.clear()
-        self._held = 0
+        *pieces, end = self._reader.take_all()
         return b"".join(cast("list[bytes]", pieces)), cast("AnswerEnd", end)
 
     def finish(self, sent: bool) -> bool:
@@ -231,8 +226,7 @@ class ProgramConnection(asyncio.Protocol):
                 self._close(ProgramGone(str(error)))
                 self.transport.abort()
             return
-        self._held += len(data)
-        if self._held > MOST_HELD and not self._paused and not self._reader.complete:
+        if self._reader.held > MOST_HELD and not self._paused and not self._reader.complete:
             self._paused = True
             self.transport.pause_reading()
         self._came()

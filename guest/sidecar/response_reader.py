@@ -53,6 +53,7 @@ class ResponseReader:
     Turns the bytes of one connection into responses, one for each L{begin}.
 
     @ivar events: what was read: L{AnswerHead}s, pieces of the body as bytes, L{AnswerEnd}.
+    @ivar held: bytes of those pieces.
     @ivar complete: the response to the last request has ended.
     @ivar raw: the program has changed the protocol: all that comes are pieces, until it closes.
     @ivar reusable: another request may follow; False until the response is complete.
@@ -62,10 +63,11 @@ class ResponseReader:
 
     __slots__ = ("_bodiless", "_fault", "_head", "_headers", "_parser", "_reason", "_stays",
                  "_trailers", "_unread", "_until_close", "_upgrades", "complete", "events",
-                 "idle_limit", "raw", "reusable")  # fmt: skip
+                 "held", "idle_limit", "raw", "reusable")  # fmt: skip
 
     def __init__(self) -> None:
         self.events: deque[AnswerHead | AnswerEnd | bytes] = deque()
+        self.held = 0
         self.complete = True
         self.reusable = True
         self.idle_limit: float | None = None
@@ -105,14 +107,14 @@ class ResponseReader:
         before = len(self.events)
         try:
             if self.raw:
-                self.events.append(data)
+                self._piece(data)
             else:
                 self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if not self.raw:
                 raise BadResponse("another protocol, and nobody has asked for it") from None
             if rest := data[upgrade.args[0] :]:
-                self.events.append(rest)
+                self._piece(rest)
         except Exception as error:
             self.reusable = False
             if self.complete and self._fault is None:
@@ -121,6 +123,24 @@ class ResponseReader:
         self._unread = 0 if len(self.events) > before else self._unread + len(data)
         if self._unread > MOST_UNREAD:
             raise BadResponse(f"over {MOST_UNREAD} bytes of a head, or of trailers")
+
+    def _piece(self, data: bytes) -> None:
+        self.events.append(data)
+        self.held += len(data)
+
+    def take(self) -> AnswerHead | AnswerEnd | bytes:
+        """The first of the events, which there are."""
+        event = self.events.popleft()
+        if type(event) is bytes:
+            self.held -= len(event)
+        return event
+
+    def take_all(self) -> list[AnswerHead | AnswerEnd | bytes]:
+        """All of them."""
+        events = list(self.events)
+        self.events.clear()
+        self.held = 0
+        return events
 
     def eof(self) -> None:
         """
@@ -211,7 +231,7 @@ class ResponseReader:
         if self.complete:
             self.reusable = False
         else:
-            self.events.append(data)
+            self._piece(data)
 
     def on_message_complete(self) -> None:
         """A response is complete; what follows 101 is none."""

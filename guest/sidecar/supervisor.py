@@ -22,8 +22,12 @@ REMINDER = 5.0
 """Seconds until it is said that a program runs and does not listen; each next wait is doubled."""
 
 TAKEN = 1
+"""What may be had later: its address, or what the system has too little of."""
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
+
+_SIGNALED = {128 + number: number.name for number in signal.Signals}
+"""By a shell's status, the signal that it stands for; programs end by others above 128, too."""
 
 Spawn = Callable[[Callable[[int], object]], ProgramProcess]
 
@@ -154,7 +158,11 @@ class ProgramSupervisor:
                 self._failed_to_start(f"{error.filename}: not found", NOT_FOUND)
                 return
             except OSError as error:
-                self._failed_to_start(f"{error.filename}: {error.strerror}", NOT_EXECUTABLE)
+                if error.filename is None:
+                    # It was not even tried: too many processes, or descriptors, or no memory.
+                    self._failed_to_start(error.strerror or str(error), TAKEN)
+                else:
+                    self._failed_to_start(f"{error.filename}: {error.strerror}", NOT_EXECUTABLE)
                 return
             self._runs += 1
             self._observer.say(f"{self._name} started, process {self._process.pid}")
@@ -201,7 +209,8 @@ class ProgramSupervisor:
         self._cancel()
         if not stopping:
             self._down()
-            how = f"ended by {signal.Signals(status - 128).name}" if status > 128 else "ended"
+            name = _SIGNALED.get(status)
+            how = f"ended by {name}" if name else "ended"
             self._observer.warn(f"{self._name} {how}, status {status}")
         self._status = status
         process = self._process

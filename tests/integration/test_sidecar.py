@@ -294,6 +294,23 @@ class LifeTests(SidecarCase):
         self.assertEqual(guest.wait(), 137, guest.output)
         guest.wait_for("has not ended within 0.3 s: killed")
 
+    def test_a_status_that_is_no_signal(self) -> None:
+        """It is started again like any other; and ends us when it is not."""
+        script = f"echo x >> {self.notes}; exit 255"
+        guest = self.sidecar("--", "sh", "-c", script, wait=False)
+        guest.wait_for("ended, status 255", 3)
+        guest.signal(signal.SIGTERM)
+        self.assertEqual(guest.wait(), 255, guest.output)
+        self.assertGreater(self.notes.read_text().count("x"), 2)
+        self.assertNotIn("Traceback", guest.output)
+
+    def test_a_long_stream_of_small_chunks(self) -> None:
+        """What is round them does not add up."""
+        program = [sys.executable, str(PROGRAMS / "events.py"), str(self.port)]
+        self.sidecar("--", *program)
+        status, _, body = self.ask("/")
+        self.assertEqual((status, body == b":\n" * 30_000), (200, True))
+
     def test_what_cannot_be_started(self) -> None:
         guest = self.sidecar("--", "no-such-program", wait=False)
         self.assertEqual(guest.wait(), 127)

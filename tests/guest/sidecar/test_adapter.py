@@ -47,6 +47,14 @@ class AdapterTests(LoopTestCase):
 
     LENGTH = [[b"Content-Length", b"2"]]
 
+    def test_a_response_that_can_not_be_passed_on(self) -> None:
+        """Its connection is not left open: nobody takes what follows."""
+        self.ask()
+        head = b"HTTP/1.1 600 Odd\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+        ((verb, _, code, _),) = self.program(head)
+        self.assertEqual((verb, code), (b"abort", b"error"))
+        self.assertTrue(self.line.aborted)
+
     @property
     def line(self) -> MemoryTransport:
         return self.dialler.lines[-1]

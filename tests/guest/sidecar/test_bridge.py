@@ -104,6 +104,21 @@ class AnswerTests(ProgramCase):
         self.assertEqual(len(asked.read()), 100_000)
         self.assertEqual(len(self.pool), 1)
 
+    def test_a_long_stream_of_small_pieces(self) -> None:
+        """Heads, and what is round chunks, are not what waits to be taken."""
+        asked = self.ask()
+        self.program(CHUNKED)
+        source = asked.result().body
+
+        async def take() -> None:
+            for _ in range(1000):
+                await source.__anext__()
+
+        for _ in range(20):
+            self.program(b"1\r\na\r\n" * 1000)
+            self.assertTrue(self.line.reading)
+            self.run_until(take())
+
     def test_a_response_that_cannot_be_passed_on(self) -> None:
         asked = self.ask()
         self.program(b"HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n")

@@ -168,6 +168,15 @@ class RunTests(SupervisorCase):
         self.program.end(128 + signal.SIGSEGV)
         self.assertIn("node server.js ended by SIGSEGV, status 139", self.said)
 
+    def test_a_status_that_is_no_signal(self) -> None:
+        """Programs end by 255 (PHP, Perl, ssh), and by signals that have no name."""
+        for status in (255, 128 + 40):
+            self.program.end(status)
+            self.assertIn(f"node server.js ended, status {status}", self.said)
+            runs = len(self.runs)
+            self.advance(30)
+            self.assertEqual(len(self.runs), runs + 1)
+
     def test_what_it_leaves_behind(self) -> None:
         """It is asked to go, then killed; nothing is started beside it."""
         self.serve()
@@ -308,6 +317,18 @@ class FailedStartTests(SupervisorCase):
         self.advance(0.2)
         self.assertEqual(self.status, 126)
         self.assertIn("server.js: Permission denied", self.said[-1])
+
+    def test_no_room_for_it(self) -> None:
+        """No process can be made now: later, perhaps."""
+        self.failure = BlockingIOError(11, "Resource temporarily unavailable")
+        self.advance(0.2)
+        self.assertIn(
+            "node server.js can't be started: Resource temporarily unavailable", self.said
+        )
+        self.assertIsNone(self.status)
+        self.failure = None
+        self.advance(5)
+        self.assertEqual(len(self.runs), 2)
 
     def test_its_address_is_taken_later(self) -> None:
         """By what got away of the last run, perhaps: it may go."""

@@ -107,11 +107,14 @@ func cannotStart(command string, err error) (why string, status int) {
 	if errors.Is(err, os.ErrPermission) {
 		return command + ": Permission denied", notExecutable
 	}
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EMFILE) {
+		return reason(err), taken // it was not even tried
+	}
 	return command + ": " + reason(err), notExecutable
 }
 
 const (
-	taken         = 1
+	taken         = 1 // its address, or what the system has too little of: it may be had later
 	notExecutable = 126
 	notFound      = 127
 )

@@ -276,8 +276,8 @@ func (s *Supervisor) exited(process *process, status int) {
 		s.quiet()
 		s.down()
 		how := "ended"
-		if status > 128 {
-			how = "ended by " + signalName(syscall.Signal(status-128))
+		if name := signalName(syscall.Signal(status - 128)); name != "" {
+			how = "ended by " + name
 		}
 		s.Logger.Warn(fmt.Sprintf("%s %s, status %d", s.Name, how, status))
 		s.move(clearing)
@@ -327,7 +327,8 @@ func (s *Supervisor) end(status int) {
 	s.status, s.finished = status, true
 }
 
-// signalName is the name of a signal as kill -l has it.
+// signalName is the name of a signal as kill -l has it; empty if it is none: programs end with
+// statuses above 128 by themselves, too.
 func signalName(number syscall.Signal) string {
 	for name, each := range map[string]syscall.Signal{
 		"SIGHUP": syscall.SIGHUP, "SIGINT": syscall.SIGINT, "SIGQUIT": syscall.SIGQUIT,
@@ -340,5 +341,5 @@ func signalName(number syscall.Signal) string {
 			return name
 		}
 	}
-	return fmt.Sprintf("signal %d", int(number))
+	return ""
 }
