@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
 
+from subproxy.core.signal_name import signal_name
 from subproxy.workers import messages as msg
 from subproxy.workers.channel import MessageChannel, channel_pair
 from subproxy.workers.messages import ChannelMessage
@@ -363,7 +364,7 @@ def _kill(pid: int) -> None:
 
 def _how(status: int) -> str:
     if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"killed by {signal_name(os.WTERMSIG(status))}"
     return f"status {os.waitstatus_to_exitcode(status)}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from socket import socket
 from typing import Any
 
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.workers import crew
@@ -94,6 +95,14 @@ class TemplateTests(SynchronousTestCase):
             self.assertEqual((again.slot, again.state), (0, WorkerState.STARTING))
             self.crew.slots.retire(again)
             self.crew._give_up(again)
+
+    def test_how_they_end(self) -> None:
+        """By a status, or a signal, which need have no name."""
+        for status, how in ((3 << 8, "status 3"), (9, "killed by SIGKILL"), (40, "signal 40")):
+            with capturedLogs() as logs:
+                send_now(self.template, msg.Ended(7, status))
+                self.turn()
+            self.assertIn(how, logs[0]["how"])
 
     def test_one_leaves(self) -> None:
         """One that was told to stop by somebody else is replaced, unless there is no template."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 
+from subproxy.core.signal_name import signal_name
 from subproxy.machines.vmm.console_lines import ConsoleLines
 
 
@@ -27,7 +27,7 @@ class ProcessEnd:
     def told(self) -> str:
         """All of it in a few words."""
         if self.signal is not None:
-            how = f"{self.program} was ended by {_signal_name(self.signal)}"
+            how = f"{self.program} was ended by {signal_name(self.signal)}"
         elif self.status is not None:
             how = f"{self.program} has ended with status {self.status}"
         else:
@@ -53,10 +53,3 @@ def end_reason(end: ProcessEnd, *, shutdown: str, killed: str, console: ConsoleL
     else:
         found = end.told()
     return "; ".join([found, *guest])
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGTERM, Signals
+from signal import SIGTERM
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 
 from subproxy.core.printable import printable
+from subproxy.core.signal_name import signal_name
 from subproxy.machines.child_process import ChildProcess, Ended
 from subproxy.machines.vmm.console_file import OutputLog
 from subproxy.machines.vmm.driver import (
@@ -103,7 +104,7 @@ class RunningProcess:
     def _over(self, how: Ended) -> None:
         status, number = how
         if number is not None:
-            reason = f"killed by {Signals(number).name}"
+            reason = f"killed by {signal_name(number)}"
         else:
             reason = "ended" if status is None else f"ended with status {status}"
         self._console.close()
