@@ -200,7 +200,9 @@ class AsgiCycle:
     def _start(self, message: AsgiMessage) -> None:
         """The head is here."""
         self._status = message["status"]
-        self._fields = message.get("headers", ())
+        fields = message.get("headers", ())
+        # They may be read twice, and any iterable is allowed.
+        self._fields = fields if type(fields) in (list, tuple) else list(fields)
         self._wants_trailers = bool(message.get("trailers", False))
         self.state = AsgiState.STARTED
 
@@ -252,7 +254,7 @@ class AsgiCycle:
 
     def _respond(self, response: Response) -> None:
         exchange = self.promote()
-        outgoing = exchange.begin(response)
+        outgoing = self._exchanges.begin(exchange, response)
         self._exchanges.carry(exchange, outgoing, response)
 
     async def _push(self, message: AsgiMessage) -> None:

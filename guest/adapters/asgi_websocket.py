@@ -155,9 +155,16 @@ class AsgiWebSocket:
         except ValueError as error:
             raise RuntimeError(f"ASGI: {error}") from None
         tunnel = self._exchanges.tunnel(self._exchange)
-        self._web_socket = WebSocket(self._runtime, tunnel, chosen, extensions)
-        self._respond(tunnel.accepted(fields))
+        web_socket = WebSocket(self._runtime, tunnel, chosen, extensions)
+        response = tunnel.accepted(fields)
+        try:
+            outgoing = self._exchange.begin(response)
+        except Exception:
+            self._exchange.closed = self._gone
+            raise
+        self._web_socket = web_socket
         self.state = AsgiWebSocketState.OPEN
+        self._exchanges.carry(self._exchange, outgoing, response)
         self._run(self._web_socket.run())
 
     def _run(self, coroutine: Any) -> None:
@@ -168,11 +175,9 @@ class AsgiWebSocket:
             self._runtime.log.failure("a WebSocket failed", error)
 
     def _refuse(self, status: int, fields: Headers, content: bytes) -> None:
-        self._close()
-        self._respond(Response(status, fields, content))
-
-    def _respond(self, response: Response) -> None:
+        response = Response(status, fields, content)
         outgoing = self._exchange.begin(response)
+        self._close()
         self._exchanges.carry(self._exchange, outgoing, response)
 
     # The end of the application.

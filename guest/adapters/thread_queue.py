@@ -49,10 +49,17 @@ class ThreadBodyQueue(AsyncIterator[bytes]):
         self._ended = True
         self._post(self._wake)
 
-    def fail(self, error: BaseException) -> None:
-        """No more will come: who pulls gets C{error} behind what there is."""
+    def fail(self, error: BaseException) -> bool:
+        """
+        No more will come: who pulls gets C{error} behind what there is.
+
+        @return: False if nobody gets it: all had been pushed, or nobody wants the rest.
+        """
+        if self._ended or self.closed:
+            return False
         self._error = error
         self._post(self._wake)
+        return True
 
     def wait_closed(self) -> None:
         """Wait until all has been pulled and sent, or nobody wants it any more."""

@@ -27,6 +27,8 @@ _ENCODED: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 _MOST = 1024
 _LONGEST = 256
 
+_LATE = "The application failed after its response"
+
 
 def _encode(name: str, value: str) -> tuple[bytes, bytes]:
     """
@@ -157,10 +159,11 @@ class WsgiJob:
                 self.spooled.close()
 
     def _failed(self, error: Exception) -> None:
-        if self._head:
-            self._queue.fail(error)
-        else:
+        if not self._head:
             self._host.post(lambda: self.fail(error))
+        elif not self._queue.fail(error) and not isinstance(error, RequestAborted):
+            log = self._host.runtime.log
+            self._host.post(lambda: log.failure(_LATE, error))
 
     def _run(self, application: Any) -> None:
         result = application(self._environ, self._start_response)

@@ -84,6 +84,8 @@ class AsyncioConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See C{asyncio.BaseProtocol}."""
         self._transport = transport
+        # Those of asyncio: where uvloop has set none, it resumes at 16 bytes.
+        self._transport.set_write_buffer_limits()
         self._stream = _AsyncioStream(transport, self._runtime.soon)
         self.subscription = GuestSubscription(
             self._runtime, self._profile, self._stream, self, self.share
@@ -123,11 +125,11 @@ class AsyncioConnection(asyncio.Protocol):
 
     def registered(self, route: Route) -> None:
         """Requests for that route may come from now on."""
-        self._events.registered(route)
+        self.subscription.hook(self._events.registered, route)
 
     def refused(self, refusal: RegistrationRefused) -> None:
         """The proxy does not give us that route."""
-        self._events.refused(refusal)
+        self.subscription.hook(self._events.refused, refusal)
 
     def aborted(self, request: Request, reason: RequestAborted) -> None:
         """Nobody waits any more: what is awaited is cancelled, and that is all."""

@@ -13,7 +13,7 @@ from guest.asyncio.connection import SubscriberEvents
 from guest.asyncio.subscriber import AsyncioSubscriber
 from guest.core.errors import GuestError, RegistrationRefused
 from guest.core.route import Route
-from guest.core.statuses import REFUSED, complain, ended_with
+from guest.core.statuses import REFUSED, announce, complain, ended_with
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING,
           "error": logging.ERROR, "critical": logging.CRITICAL}  # fmt: skip
@@ -45,6 +45,22 @@ class AsyncioRunner:
         self.status = 0
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.stop, 0)
+
+    async def unless_stopped(self, first: Coroutine[Any, Any, None]) -> bool:
+        """
+        Do what comes before L{run}; it is cancelled if a signal comes meanwhile.
+
+        @return: whether it was done.
+        """
+        doing = self._loop.create_task(first)
+        ended = self._loop.create_task(self._ended.wait())
+        await asyncio.wait((doing, ended), return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if doing.done():
+            doing.result()
+            return True
+        doing.cancel()
+        return False
 
     async def run(self, subscriber: AsyncioSubscriber) -> int:
         """
@@ -96,7 +112,7 @@ class AsyncioRunner:
 
     def registered(self, route: Route) -> None:
         """Say so, for people and for scripts that wait for it."""
-        print(f"registered {route}", flush=True)
+        announce(f"registered {route}")
 
     def refused(self, refusal: RegistrationRefused) -> None:
         """Say why; leave, unless told to stay."""

@@ -60,7 +60,8 @@ async def _serve_asgi(
     adapter = AsgiAdapter(application, runtime, asked.root_path)
     lifespan = Lifespan(application, runtime)
     try:
-        await lifespan.start()
+        if not await runner.unless_stopped(lifespan.start()):
+            return runner.status
     except LifespanFailed as error:
         complain(f"the application failed to start: {error}")
         return FAILED

@@ -20,7 +20,7 @@ from guest.cli.sidecar_options import SidecarOptions
 from guest.core.errors import GuestError, RegistrationRefused, SubscriptionEnded
 from guest.core.profile import SubscriberProfile
 from guest.core.route import Route
-from guest.core.statuses import REFUSED, USAGE, complain, ended_with
+from guest.core.statuses import REFUSED, USAGE, announce, complain, ended_with
 from guest.sidecar.adapter import ProgramAdapter
 from guest.sidecar.bridge import ProgramBridge
 from guest.sidecar.dialler import ProgramDialler
@@ -231,7 +231,7 @@ class SidecarRunner:
 
     def registered(self, route: Route) -> None:
         """Say so, for people and for scripts that wait for it."""
-        print(f"registered {route}", flush=True)
+        announce(f"registered {route}")
 
     def refused(self, refusal: RegistrationRefused) -> None:
         """Say why; leave, unless told to stay."""

@@ -13,7 +13,7 @@ from guest.core.field_encoder import FieldEncoder
 from guest.core.request import Request
 from guest.core.request_body import IncomingBody
 from guest.core.response import BODILESS, Response
-from guest.core.response_body import OutgoingBody
+from guest.core.response_body import OutgoingBody, UnreadBody
 from guest.core.runtime import Runtime
 from guest.core.tunnel import Acceptance, TunnelConnection
 from guest.core.tunnel_exchange import TunnelExchange
@@ -227,10 +227,28 @@ class Exchanges:
         else:
             self._run(exchange, self._answer(exchange, result))
 
+    def begin(self, exchange: GuestExchange, response: Response) -> OutgoingBody | None:
+        """
+        As L{GuestExchange.begin}; the body of a response that is none is closed.
+
+        @raise TypeError, ValueError: the response is not one that can be sent; nothing was.
+        """
+        try:
+            return exchange.begin(response)
+        except Exception:
+            # Whoever made it may hold a file, or a connection.
+            closing = self._runtime.start(UnreadBody(response.body).close())
+            self._runtime.when_done(closing, self._closed)
+            raise
+
+    def _closed(self, error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, self._runtime.cancelled):
+            self._runtime.log.failure("The body of a response could not be closed", error)
+
     def respond(self, exchange: GuestExchange, response: Response) -> None:
         """Send a response: what is there of it at once, the rest as the proxy takes it."""
         try:
-            outgoing = exchange.begin(response)
+            outgoing = self.begin(exchange, response)
         except Exception as error:
             self._over(exchange, error)
         else:
@@ -239,7 +257,7 @@ class Exchanges:
     def carry(
         self, exchange: GuestExchange, outgoing: OutgoingBody | None, response: Response
     ) -> None:
-        """Send what L{GuestExchange.begin} has left of a response, as the proxy takes it."""
+        """Send what L{begin} has left of a response, as the proxy takes it."""
         if outgoing is None:
             self._reap(exchange)
         else:
@@ -250,8 +268,12 @@ class Exchanges:
         self._over(exchange, error)
 
     def _run(self, exchange: GuestExchange, running: Coroutine[Any, Any, None]) -> None:
+        # It may begin at once, and be abandoned before there is a task to cancel.
+        exchange.task = beginning = _Beginning()
         exchange.task = task = self._runtime.start(running)
         self._runtime.when_done(task, partial(self._over, exchange))
+        if beginning.cancelled:
+            task.cancel()
 
     def _is_writable(self) -> bool:
         return self.writable
@@ -277,7 +299,7 @@ class Exchanges:
         ):
             self._flush()
             return
-        outgoing = exchange.begin(result)
+        outgoing = self.begin(exchange, result)
         if serve is not None and not exchange.over:
             serving = self._runtime.start(serve())
             self._runtime.when_done(serving, partial(self._served, exchange))
@@ -402,6 +424,19 @@ class Exchanges:
         self._connection.exchanges.clear()
         for number in list(self._exchanges):
             self._abandon(number, RequestAborted("lost", "the connection to the proxy is gone"))
+
+
+class _Beginning:
+    """What runs for an exchange, while it makes its first step."""
+
+    __slots__ = ("cancelled",)
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """It is to be, behind that step."""
+        self.cancelled = True
 
 
 class _Prompt:

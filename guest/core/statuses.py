@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TextIO
 
 from guest.core.errors import SubscriptionReplaced
 
@@ -21,4 +22,17 @@ def ended_with(reason: BaseException) -> int:
 
 def complain(text: str) -> None:
     """One line on stderr."""
-    print(f"guest: {text}", file=sys.stderr, flush=True)
+    _print(f"guest: {text}", sys.stderr)
+
+
+def announce(text: str) -> None:
+    """One line on stdout, for people and for scripts that wait for it."""
+    _print(text, sys.stdout)
+
+
+def _print(line: str, to: TextIO) -> None:
+    """Print a line, if that can be: a full disk, or a reader that is gone, is no reason to stop."""
+    try:
+        print(line, file=to, flush=True)
+    except OSError:
+        pass

@@ -17,7 +17,7 @@ from twisted.logger import (
 
 from guest.core.errors import GuestError, RegistrationRefused
 from guest.core.route import Route
-from guest.core.statuses import REFUSED, complain, ended_with
+from guest.core.statuses import REFUSED, announce, complain, ended_with
 from guest.twisted.one_shot import OneShotObserver
 
 
@@ -71,7 +71,7 @@ class Runner:
 
     def registered(self, protocol: Any, route: Route) -> None:
         """Say so, for people and for scripts that wait for it."""
-        print(f"registered {route}", flush=True)
+        announce(f"registered {route}")
 
     def refused(self, protocol: Any, refusal: RegistrationRefused) -> None:
         """Say why; leave, unless told to stay."""

@@ -164,6 +164,18 @@ class AsgiResponseTests(AsgiTestCase):
             [[b"response", 1, 200, [[b"content-type", b"t/x"]], {}, b"hello"]],
         )
 
+    def test_fields_of_any_iterable(self) -> None:
+        """Also where the response turns out to be no plain one."""
+        for content in (b"ok", bytes(300_000)):
+
+            async def application(scope: Any, receive: Any, send: Any, it: Any = content) -> None:
+                fields = (pair for pair in [(b"x-a", b"1")])
+                await send({"type": "http.response.start", "status": 200, "headers": fields})
+                await send(body(it))
+
+            (response, *_) = self.ask(self.serve(application))
+            self.assertIn([b"x-a", b"1"], response[3])
+
     def test_whole_when_it_had_to_wait(self) -> None:
         async def application(scope: Any, receive: Any, send: Any) -> None:
             await asyncio.sleep(0)

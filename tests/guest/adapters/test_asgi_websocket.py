@@ -332,6 +332,41 @@ class EndTests(WebSocketTestCase):
         (response,) = client.ask()
         self.assertEqual(response[2], 500)
 
+    def test_an_answer_that_can_not_be_sent(self) -> None:
+        """The application is told, and may give another; if it does not, the client gets 500."""
+        bad = [(b"x-a", b"two\nlines")]
+        attempts: tuple[list[dict[str, Any]], ...] = (
+            [{"type": "websocket.accept", "headers": bad}],
+            [
+                {"type": "websocket.http.response.start", "status": 403, "headers": bad},
+                {"type": "websocket.http.response.body", "body": b"no"},
+            ],
+            [
+                {"type": "websocket.http.response.start", "status": 99},
+                {"type": "websocket.http.response.body"},
+            ],
+        )
+        for messages in attempts:
+
+            async def fails(scope: Any, receive: Any, send: Any, said: Any = messages) -> None:
+                for message in said:
+                    await send(message)
+
+            client = WebSocketClient(self.serve(fails))
+            ((verb, _, status, *_),) = client.ask()
+            self.assertEqual((verb, status), (b"response", 500), messages)
+
+        async def tries_again(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await send({"type": "websocket.accept", "headers": bad})
+            except ValueError:
+                await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": "hi"})
+
+        client = WebSocketClient(self.serve(tries_again))
+        client.guest.send(request(headers=HEADERS, info=ASKS, content=None))
+        self.assertEqual(client.take()[0], TextMessage(data="hi"))
+
     def test_out_of_turn(self) -> None:
         """It is told, and may go on."""
         told: list[str] = []

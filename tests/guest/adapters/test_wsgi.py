@@ -317,6 +317,31 @@ class WsgiResponseTests(WsgiTestCase):
             guest.loop.run_until_complete(self.adapter.finish(10))
         self.assertEqual(closed, ["closed"] * 2)
 
+    def test_close_that_fails(self) -> None:
+        """Behind a body that is complete that is an error of the application, and no truncation."""
+
+        class Failing:
+            def __iter__(self) -> Iterator[bytes]:
+                yield b"all of it"
+
+            def close(self) -> None:
+                raise KeyError("on purpose")
+
+        def application(environ: Any, start_response: Any) -> Any:
+            start_response("200 OK", PLAIN)
+            return Failing()
+
+        guest = self.serve(application)
+        with self.assertLogs("guest", "CRITICAL") as logged:
+            guest.send(request())
+            # The thread has failed before the event loop looks at what it has pushed.
+            self.adapter._jobs.put(None)
+            self.adapter._threads[0].join(60)
+            frames = guest.until(b"end")
+            guest.loop.advance()
+        self.assertEqual([frame[0] for frame in frames], [b"response", b"body", b"end"])
+        self.assertIn("KeyError", logged.output[0])
+
     def test_who_leaves_closes_it(self) -> None:
         closed = threading.Event()
 

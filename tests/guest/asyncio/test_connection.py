@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import Any
+from unittest import mock
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from guest.asyncio.connection import _AsyncioStream
+from guest.asyncio.connection import AsyncioConnection, _AsyncioStream
+from guest.asyncio.runtime import asyncio_runtime
 from guest.core.errors import ProxySilent, SubscriptionRefused
+from guest.core.profile import SubscriberProfile
 from guest.core.request import Request
 from guest.core.response import Response
+from guest.core.route import Route
 from guest.core.subscription import EVENTS_A_TURN, GRACE, GREETING
 from subproxy.wire import messages as m
 from subproxy.wire.frames import encode
@@ -82,6 +87,26 @@ class AsyncioConnectionTests(LoopTestCase):
     def test_events(self) -> None:
         guest = self.greeted()
         self.assertEqual(guest.told, ["subscribed", ("registered", r"host=blog\.example path=/.*")])
+
+    def test_who_is_told_may_fail(self) -> None:
+        """That is logged, and the connection goes on."""
+
+        class Clumsy(LoopGuest):
+            def registered(self, route: Route) -> None:
+                raise KeyError("on purpose")
+
+            def refused(self, refusal: Any) -> None:
+                raise KeyError("on purpose")
+
+        guest = Clumsy(lambda request: Response(200), routes=(Route(rb"a"), Route(rb"b")))
+        self.addCleanup(guest.close)
+        guest.frames()
+        with self.assertLogs("guest", "CRITICAL") as logged:
+            guest.send(WELCOME + encode([b"registered", 1, {}]))
+            guest.send(encode([b"refused", 2, b"policy", b"no"]))
+        self.assertEqual(len(logged.output), 2)
+        guest.send(m.Request(1, b"GET", b"/x", []).encode())
+        self.assertEqual(guest.frames()[-1][:3], [b"response", 1, 200])
 
     def test_an_answer_at_once(self) -> None:
         """An application need not be a coroutine."""
@@ -185,6 +210,44 @@ class AsyncioConnectionTests(LoopTestCase):
         guest.connection.resume_writing()
         guest.loop.advance()
         self.assertEqual(guest.frames()[-1][0], b"end")
+
+    def test_the_transport_of_uvloop(self) -> None:
+        """Streams go on long before its buffer is empty, as with asyncio's own."""
+        try:
+            import uvloop
+        except ImportError:
+            raise SkipTest("no uvloop here") from None
+        loop = uvloop.new_event_loop()
+        self.addCleanup(loop.close)
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        theirs.setblocking(False)
+        waited: list[int] = []
+
+        class Watched(AsyncioConnection):
+            def resume_writing(self) -> None:
+                waited.append(self._transport.get_write_buffer_size())
+                super().resume_writing()
+
+        events: Any = mock.Mock()
+        profile = SubscriberProfile("uvloop")
+
+        async def fill() -> None:
+            connection = Watched(
+                asyncio_runtime(loop), profile, lambda request: Response(200), events, events
+            )
+            transport, _ = await loop.create_unix_connection(lambda: connection, sock=ours)
+            for _ in range(50):
+                transport.write(bytes(4000))
+                await asyncio.sleep(0)  # what is written in one turn leaves as one
+            while not waited:
+                await loop.sock_recv(theirs, 1024)
+            transport.abort()
+            await connection.lost
+
+        loop.run_until_complete(fill())
+        self.assertGreater(waited[0], 1024)
 
     def test_a_silent_proxy(self) -> None:
         guest = self.guest()

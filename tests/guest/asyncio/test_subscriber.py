@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import io
 import logging
 import signal
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -298,6 +300,15 @@ class AsyncioRunnerTests(SubscriberCase):
         self.address.lines[0].say(WELCOME, [b"registered", 1, {}])
         self.assertEqual(self.output.getvalue(), "registered host=a\\.example path=/.*\n")
 
+    def test_nobody_reads_what_is_printed(self) -> None:
+        """A disk that is full, or a pipe that is closed, costs the line, and nothing else."""
+        self.output.write = mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left"))  # type: ignore[method-assign]
+        self.run_it()
+        (line,) = self.address.lines
+        line.say(WELCOME, [b"registered", 1, {}])
+        self.output.write.assert_called()
+        self.assertFalse(line.stream.closing)
+
     def test_a_signal_drains(self) -> None:
         running = self.run_it()
         (line,) = self.address.lines
@@ -326,6 +337,35 @@ class AsyncioRunnerTests(SubscriberCase):
 
         self.assertEqual(self.loop.result(main()), 0)
         self.assertEqual(self.address.dials, 0)
+
+    def test_a_signal_before_all_is_ready(self) -> None:
+        """What comes before the subscription, a lifespan that hangs, say, does not hold it up."""
+        cancelled: list[str] = []
+
+        async def hangs() -> None:
+            try:
+                await self.loop.create_future()
+            finally:
+                cancelled.append("cancelled")
+
+        async def fails() -> None:
+            raise KeyError("on purpose")
+
+        async def main() -> list[bool]:
+            runner = AsyncioRunner()
+            found = [await runner.unless_stopped(asyncio.sleep(0))]
+            with self.assertRaises(KeyError):
+                await runner.unless_stopped(fails())
+            found.append(await runner.unless_stopped(hangs()))
+            return found
+
+        running = self.loop.create_task(main())
+        self.loop.advance()
+        self.assertFalse(running.done())
+        signal.raise_signal(signal.SIGTERM)
+        self.loop.advance()
+        self.assertEqual(running.result(), [True, False])
+        self.assertEqual(cancelled, ["cancelled"])
 
     def test_a_refused_route_ends_it(self) -> None:
         running = self.run_it()

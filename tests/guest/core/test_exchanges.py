@@ -185,6 +185,35 @@ class FailureTests(SubscriberTestCase):
         self.guest.answer = lambda request: Response(200, [(b"a b", b"")])
         self.answered_with_500(ValueError)
 
+    def test_the_body_of_one_is_closed(self) -> None:
+        """Who made it may hold a file, or a connection."""
+        closed: list[str] = []
+
+        class Holding:
+            def __iter__(self) -> Iterator[bytes]:
+                return iter([b"a"])
+
+            def close(self) -> None:
+                closed.append("closed")
+
+        async def later(request: Request) -> Response:
+            return Response(200, [(b"a", b"b\n")], Holding())
+
+        for answer in (lambda request: Response(600, [], Holding()), later):
+            self.guest.answer = answer
+            self.assertEqual(self.successResultOf(self.get()).status, 500)
+        self.assertEqual(closed, ["closed"] * 2)
+        self.flushLoggedErrors(ValueError)
+
+        class Clumsy(Holding):
+            def close(self) -> None:
+                raise KeyError("on purpose")
+
+        self.guest.answer = lambda request: Response(600, [], Clumsy())
+        self.assertEqual(self.successResultOf(self.get()).status, 500)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.flushLoggedErrors(ValueError)
+
     def test_no_application(self) -> None:
         memory = MemoryProxy(SubscriberProtocol)
         self.assertEqual(self.successResultOf(memory.request(b"GET", b"/")).status, 500)
@@ -348,6 +377,24 @@ class AbortTests(SubscriberTestCase):
         )
         self.failureResultOf(exchange.finished, ExchangeFailed)
         self.assertEqual(self.memory.clock.getDelayedCalls(), [])
+
+    def test_within_the_first_step(self) -> None:
+        """A coroutine that ends its own connection is cancelled, too, as soon as it waits."""
+        seen: list[str] = []
+
+        async def answer(request: Request) -> Response:
+            self.memory.disconnect()
+            try:
+                await Deferred()
+            finally:
+                seen.append("finally")
+            return Response(200)
+
+        self.guest.answer = answer
+        exchange = self.memory.begin(b"GET", b"/")
+        self.failureResultOf(exchange.finished, ExchangeFailed)
+        self.assertEqual(seen, ["finally"])
+        self.assertEqual(len(self.guest._subscription.exchanges), 0)
 
     def test_a_violation_of_the_proxy(self) -> None:
         self.guest.answer = lambda request: Deferred()
