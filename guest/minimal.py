@@ -645,7 +645,7 @@ class Session:
             except Gone:
                 return
             except Exception:
-                traceback.print_exc()
+                say_why()
                 plain = [[b"content-type", b"text/plain"]]
                 head = (b"response", number, 500, plain, {})
                 whole = b"" if method == b"HEAD" else b"500 Internal Server Error\n"
@@ -661,7 +661,7 @@ class Session:
         except Gone:
             pass
         except Exception:
-            traceback.print_exc()
+            say_why()
             if begun:
                 self.send_abort(exchange)
         finally:
@@ -716,8 +716,19 @@ def text(data: bytes) -> str:
 
 
 def say(line: str) -> None:
-    """One line for a person, or a script that waits for it."""
-    print(line, flush=True)
+    """One line for a person, or a script that waits for it; none if nobody can have it."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        pass
+
+
+def say_why() -> None:
+    """The error that was just caught, likewise."""
+    try:
+        traceback.print_exc()
+    except OSError:
+        pass
 
 
 def hello_app(method: bytes, target: bytes, headers: Pairs, body: Body) -> Any:
@@ -737,12 +748,12 @@ def load(path: str) -> Application:
 def dial(where: str) -> socket.socket:
     """A connected socket. Raises OSError, or ValueError for what is no address."""
     kind, _, rest = where.partition(":")
+    numbers = rest.split(":")
     address: Any
     if kind == "unix":
         family, address = socket.AF_UNIX, rest
-    elif kind == "vsock":
-        cid, port = rest.split(":")
-        family, address = socket.AF_VSOCK, (int(cid), int(port))
+    elif kind == "vsock" and len(numbers) == 2 and all(map(str.isdecimal, numbers)):
+        family, address = socket.AF_VSOCK, (int(numbers[0]), int(numbers[1]))
     else:
         raise ValueError(f"{where}: neither vsock:CID:PORT nor unix:PATH")
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -966,6 +977,8 @@ def parse_options(arguments: list[str]) -> Options:
         elif option == "--module":
             found.modules.append(value)
         elif option == "--worker":
+            if not value.isdecimal():
+                raise ValueError(f"--worker={value}: a number is needed")
             found.worker = int(value)
         else:
             setattr(found, option[2:], value)

@@ -319,7 +319,10 @@ def _root_path(text: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
     if not 0 <= value <= 86_400:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 86400")
     return value
@@ -335,7 +338,10 @@ def _tls_names(text: str) -> tuple[bytes, ...]:
 
 def _number(low: int, high: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        value = int(text)
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
         return value

@@ -88,7 +88,10 @@ class RestartOnChange:
             self._child.send_signal(number)
 
     def _start(self) -> None:
-        self._child = subprocess.Popen(self._command, env={**os.environ, CHILD: "1"})
+        if not self._stopping:
+            self._child = subprocess.Popen(self._command, env={**os.environ, CHILD: "1"})
+            if self._stopping:  # just now: it has not heard of it
+                self._child.terminate()
 
     def _end(self) -> None:
         child = self._child

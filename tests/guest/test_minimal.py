@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import threading
@@ -246,6 +247,16 @@ class SessionTests(SynchronousTestCase):
             frame = self.wait_for(b"response")
             self.assertEqual((frame[2], frame[5]), (500, b"500 Internal Server Error\n"))
             self.assertEqual(len(self.traces), number)
+
+    def test_nobody_can_have_what_is_printed(self) -> None:
+        """Also where the disk is full that has the output, there is an answer."""
+        full = mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+        self.patch(minimal.traceback, "print_exc", full)
+        self.request(1, b"GET", b"/nonsense")
+        self.assertEqual(self.wait_for(b"response")[2], 500)
+        full.assert_called()
+        with mock.patch("builtins.print", full):
+            minimal.say("a line")
 
     def test_a_long_body_is_streamed_under_credit(self) -> None:
         self.request(1, b"GET", b"/big")

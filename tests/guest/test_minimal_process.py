@@ -43,6 +43,7 @@ class ProcessTests(SynchronousTestCase):
             self.assertEqual(minimal.main(arguments), 2)
         self.assertEqual(len(said), 4)
         self.assertIn("which --host is --path=/x for?", said[0])
+        self.assertEqual(said[2], "--worker=x: a number is needed")
 
     def test_without_routes_everything_is_served(self) -> None:
         stay = minimal.Stay(minimal.parse_options(["--worker=0"]), application)
@@ -100,7 +101,8 @@ class ProcessTests(SynchronousTestCase):
 
     def test_what_cannot_be_dialled(self) -> None:
         for wrong in "tcp:127.0.0.1:1", "vsock:2", "vsock:x:1", "nonsense":
-            self.assertRaises(ValueError, minimal.dial, wrong)
+            with self.assertRaisesRegex(ValueError, "neither vsock:CID:PORT nor unix:PATH"):
+                minimal.dial(wrong)
         self.assertRaises(OSError, minimal.dial, f"unix:{self.mktemp()}")
 
     def test_workers_stand_beside_each_other(self) -> None:

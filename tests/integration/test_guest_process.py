@@ -63,6 +63,34 @@ class StatusTests(GuestTestCase):
             guest.signal(number)
             self.assertEqual(guest.wait(), 0)
 
+    def test_sigterm_while_it_starts(self) -> None:
+        """An application whose lifespan hangs does not keep it."""
+        (self.world.folder / "hangs.py").write_text(
+            "import asyncio\n"
+            "async def app(scope, receive, send):\n"
+            "    print('it begins', flush=True)\n"
+            "    await asyncio.Event().wait()\n"
+        )
+        guest = self.world.start_guest(
+            "hangs:app", BLOG, "--interface=asgi", name="hanging", wait=False
+        )
+        guest.wait_for("it begins")
+        guest.signal(signal.SIGTERM)
+        self.assertEqual(guest.wait(), 0, guest.output)
+
+    def test_a_full_disk(self) -> None:
+        """Nobody can read that it is registered: it serves all the same."""
+        (self.world.folder / "serves.py").write_text(
+            "def app(environ, start_response):\n"
+            "    start_response('200 OK', [])\n"
+            "    return [b'here']\n"
+        )
+        command = [sys.executable, "-m", "guest", f"--proxy=unix:{self.world.vsock}_12345"]
+        words = [*command, BLOG, "--interface=wsgi", "serves:app"]
+        guest = self.world.start("full", ["sh", "-c", 'exec "$@" > /dev/full', "sh", *words])
+        wait_until(lambda: self.answers(b"here"), "it answers")
+        self.assertNotIn("no subscription", guest.output)
+
     def test_bad_usage(self) -> None:
         self.assertIn("which --host is it for?", self.ends(2, "--path=/x"))
         self.assertIn("not a client endpoint", self.ends(2, "--proxy=nonsense:1"))

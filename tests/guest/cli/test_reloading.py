@@ -6,9 +6,11 @@ import contextlib
 import io
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -62,6 +64,44 @@ class ReloadTests(SynchronousTestCase):
             status = restart.run()
         self.assertEqual((status, looks), (0, 2))
         self.assertEqual(said.getvalue(), "guest: a.py has changed: reloading\n")
+
+    def test_a_signal_between_two_children(self) -> None:
+        """No other one begins: nobody would end it."""
+        path, begun = self.write("a.py"), []
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        restart = reloading.RestartOnChange(
+            command, self.folder, lambda seconds: os.utime(path, ns=(1, 1))
+        )
+        end, real = restart._end, subprocess.Popen
+
+        def ended() -> None:
+            end()
+            signal.raise_signal(signal.SIGTERM)
+
+        def popen(*args: Any, **more: Any) -> Any:
+            begun.append(args)
+            return real(*args, **more)
+
+        restart._end = ended  # type: ignore[method-assign]
+        self.patch(reloading.subprocess, "Popen", popen)
+        with contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual((restart.run(), len(begun)), (0, 1))
+
+    def test_a_signal_while_a_child_begins(self) -> None:
+        """It is told, too."""
+        real = subprocess.Popen
+
+        def popen(*args: Any, **more: Any) -> Any:
+            child = real(*args, **more)
+            signal.raise_signal(signal.SIGTERM)
+            return child
+
+        self.patch(reloading.subprocess, "Popen", popen)
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        restart = reloading.RestartOnChange(command, self.folder)
+        self.assertEqual(restart.run(), 0)
+        assert restart._child is not None
+        self.assertEqual(restart._child.returncode, -signal.SIGTERM)
 
     def test_it_runs_by_the_name_that_it_had(self) -> None:
         """C{-m guest} would be the C{guest.py} of the current folder, if there is one."""
