@@ -57,6 +57,9 @@ ERRORS = (
 )
 
 
+KERNELS = (".vmlinuz", ".vmlinux")
+"""The suffixes of the files that go beside the image: the kernel as it is, and unpacked."""
+
 NO_ZSTD = "no zstd here: install the package zstd"
 
 Settings = Mapping[str, Sequence[str]]
@@ -132,6 +135,8 @@ def _check(options: argparse.Namespace) -> None:
     folder = options.output.absolute().parent
     if not folder.is_dir():
         raise ApplicationError(f"--output {options.output}: there is no folder {folder}")
+    if options.output.suffix in KERNELS:
+        raise ApplicationError(f"--output {options.output}: the kernel goes there; call it .img")
     if options.level and shutil.which("zstd") is None:
         raise PackageError(NO_ZSTD)
     if options.measure:
@@ -147,8 +152,7 @@ def _build(options: argparse.Namespace) -> None:
     say("packing")
     unpacked, packed = compress(pieces(contents.tree, options.epoch), options.level)
     _write(options.output, packed)
-    vmlinuz = options.output.with_suffix(".vmlinuz")
-    elf = options.output.with_suffix(".vmlinux")
+    vmlinuz, elf = (options.output.with_suffix(each) for each in KERNELS)
     image = contents.kernel.image.read_bytes()
     _write(vmlinuz, image)
     _write(elf, vmlinux.extract(image))
@@ -259,8 +263,12 @@ def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, list[
 def _write(path: Path, data: bytes) -> None:
     """Write a file in one piece: a VMM that starts meanwhile sees the old one or the new."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(data)
-    partial.replace(path)
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _list(tree: Tree) -> None:

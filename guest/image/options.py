@@ -181,7 +181,7 @@ def _add_building(parser: argparse.ArgumentParser) -> None:
     add(
         "--epoch",
         type=int,
-        default=int(os.environ.get("SOURCE_DATE_EPOCH", "0")),
+        default=os.environ.get("SOURCE_DATE_EPOCH") or "0",
         metavar="SECONDS",
         help="the date of every file that has none of its own (SOURCE_DATE_EPOCH, or 1970)",
     )
@@ -226,7 +226,9 @@ def _release() -> str:
 
 def read_file(word: str) -> tuple[str, bytes]:
     """C{PATH=FILE}: a path in the image, and what is there."""
-    path, _, name = word.partition("=")
+    path, equals, name = word.partition("=")
+    if not (path.strip("/") and equals and name):
+        raise argparse.ArgumentTypeError(f"{word} is not PATH=FILE")
     try:
         return path.lstrip("/"), Path(name).read_bytes()
     except OSError as error:

@@ -62,14 +62,17 @@ class AdminClient:
             connection.request(method, target, body, fields)
             response = connection.getresponse()
             body = response.read()
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, UnicodeError, OverflowError) as error:
+            # A name that is none, and a port beyond 65535, are found out at the socket.
             raise AdminError(self._unanswered(error)) from None
         finally:
             connection.close()
         try:
             data = json.loads(body)
-        except ValueError:
-            raise AdminError(f"{self.where} is no admin listener of a proxy") from None
+        except (ValueError, RecursionError):
+            data = None
+        if not isinstance(data, dict):
+            raise AdminError(f"{self.where} is no admin listener of a proxy")
         if response.status == 401:
             files = " or ".join(self._token_files)
             raise AdminError(f"{data.get('error')} (looked for in {files}; see --admin-token)")
@@ -78,7 +81,12 @@ class AdminClient:
             raise AdminError(*map(str, problems))
         return data
 
-    def _unanswered(self, error: OSError | HTTPException) -> str:
+    @property
+    def not_understood(self) -> str:
+        """What a person is told of an answer that does not say what is to be shown."""
+        return f"{self.where} answers something else: is it a proxy, and of this version?"
+
+    def _unanswered(self, error: Exception) -> str:
         reason = getattr(error, "strerror", None) or error
         text = f"no answer from the proxy at {self.where}: {reason}"
         if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):

@@ -71,6 +71,8 @@ def link(options: argparse.Namespace, now: datetime) -> Done:
         return _make(options, now)
     except KeyFileError as error:
         raise AdminError(str(error)) from None
+    except UnicodeEncodeError:
+        raise AdminError("a URL is UTF-8, or is escaped") from None
 
 
 def _make(options: argparse.Namespace, now: datetime) -> Done:
@@ -142,8 +144,11 @@ def lifetime(text: str) -> int:
 
 def _parts(url: str) -> tuple[str, str, str, str]:
     """Scheme and authority, path and query; host and path as requests are matched."""
-    split = urlsplit(url)
-    authority = split.netloc.encode("utf-8", "surrogateescape")
+    try:
+        split = urlsplit(url)
+    except ValueError:  # half an address of IPv6
+        raise AdminError(f"{url}: write it as https://HOST/PATH") from None
+    authority = split.netloc.encode()
     if split.scheme not in ("http", "https") or host_fault(authority) is not None:
         raise AdminError(f"{url}: write it as https://HOST/PATH")
     asked = quote(split.path or "/", safe="/%!$&'()*+,;=:@-._~")

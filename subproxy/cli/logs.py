@@ -48,6 +48,8 @@ def logs(
         if follow:
             lines = _follow(path, at, (seen.st_dev, seen.st_ino), rest)
             _print((line.decode("latin-1") for line in lines), wanted, as_json, out)
+    except BrokenPipeError:
+        raise  # of who reads what is printed
     except OSError as error:
         raise AdminError(f"{path}: {error.strerror}") from None
 

@@ -119,9 +119,9 @@ def _table(path: str) -> tuple[str, bytes]:
     except (ValueError, RecursionError) as error:
         raise AdminError(f"{path}: {error}") from None
     tables = document.get("machine")
-    if list(document) != ["machine"] or not isinstance(tables, list) or len(tables) != 1:
+    table = tables[0] if isinstance(tables, list) and len(tables) == 1 else None
+    if list(document) != ["machine"] or not isinstance(table, dict):
         raise AdminError(f"{path}: it has to be one [[machine]], and nothing else")
-    [table] = tables
     for key in ("kernel", "initramfs", "disk"):
         if isinstance(table.get(key), str):
             table[key] = os.path.normpath(os.path.join(folder, table[key]))

@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     weight.add_argument("subscriber", help="IDENTITY[/APPLICATION[/WORKER]]")
     weight.add_argument("weight", nargs="?", help="1 to 1000, 100 is usual; none: what it asks for")
     top = commands.add_parser("top", help="who serves what, live; keys sort it")
-    top.add_argument("--interval", type=float, default=2.0, help="seconds (%(default)s)")
+    top.add_argument("--interval", type=_seconds, default=2.0, help="seconds (%(default)s)")
     top.add_argument("--count", type=int, default=0, help="how often; 0: until Ctrl-C")
     top.add_argument("--routes", action="store_true", help="routes instead of subscribers")
     top.add_argument("--sort", metavar="COLUMN", help="as its head has it, such as 'in flight'")
@@ -109,6 +109,16 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 86400")
+    return value
+
+
 def _is_file(action: argparse.Action) -> None:
     """The shells complete names of files there: as C{shtab.FILE} has it."""
     action.complete = {  # type: ignore[attr-defined]
@@ -119,6 +129,17 @@ def _is_file(action: argparse.Action) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; the exit status."""
+    try:
+        status = _command(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Who reads it, such as head, has enough. Python would try again at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _command(arguments: Sequence[str] | None) -> int:
     found = parser()
     options = found.parse_args(arguments)
     if options.command == "run":
@@ -194,7 +215,10 @@ def run(options: argparse.Namespace, client: AdminClient) -> None:
     """Ask, and print."""
 
     def show(data: Any, render: Callable[[Any], str]) -> None:
-        text = json.dumps(data, indent=1) if options.json else render(data)
+        try:
+            text = json.dumps(data, indent=1) if options.json else render(data)
+        except (AttributeError, KeyError, TypeError):
+            raise AdminError(client.not_understood) from None
         print("\n".join(map(printable, text.split("\n"))), flush=True)
 
     match options.command:

@@ -104,7 +104,10 @@ class Count:
 
     def parse(self, text: str) -> int:
         """See L{SettingKind}."""
-        return int(Number(self.low, self.high, self.unit).parse(text))
+        value = Number(self.low, self.high, self.unit).parse(text)
+        if value != int(value):
+            raise ValueError("a whole number is needed")
+        return int(value)
 
     def text(self, value: object) -> str:
         """See L{SettingKind}."""

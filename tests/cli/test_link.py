@@ -101,12 +101,15 @@ class LinkCommandTests(SynchronousTestCase):
         self.assertEqual(len(self.run_it("https://a/")[1].splitlines()), 2)
 
     def test_what_is_no_address(self) -> None:
-        for url in "a.example", "/x", "ftp://a/", "https://u@a/", "https://a:99999/", "https:///x":
+        urls = "a.example", "/x", "ftp://a/", "https://u@a/", "https://a:99999/", "https:///x"
+        for url in (*urls, "http://[::1"):
             self.assertIn("write it as https://HOST/PATH", self.refused(url))
         self.assertIn("without ';'", self.refused("https://a/x;y"))
         self.assertIn("at most 512", self.refused("https://a/" + "x" * 512))
         self.assertIn("is not below it", self.refused("https://a/doc --path=/docs"))
         self.assertIn("to where?", self.refused(""))
+        for words in ("https://a/\udcff", "https://a/ --path=/\udcff"):
+            self.assertIn("UTF-8", self.refused(words))
         self.assertFalse(os.path.exists(self.keys))
 
     def test_rotated_and_revoked(self) -> None:

@@ -162,7 +162,8 @@ class MachinesCommandTests(SynchronousTestCase):
         self.assertEqual(self.client.asked, [("POST", "/api/machines/a%2Fb", {}, table)])
         self.run_("remove", "a/b", answers=({"machine": "a/b"},))
         self.assertEqual(self.client.asked, [("DELETE", "/api/machines/a%2Fb", {})])
-        for text in ("", "x", "[[machine]]\n[[machine]]\n", "[[machine]]\n[http]\n"):
+        two = "[[machine]]\n[[machine]]\n"
+        for text in ("", "x", two, "[[machine]]\n[http]\n", 'machine = ["blog"]\n'):
             Path(path).write_text(text)
             self.assertRaises(AdminError, self.run_, "add", path, answers=())
         Path(path).write_text("[[machine]]\ncpus = 2020-01-01\n")

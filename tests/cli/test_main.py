@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import redirect_stderr, redirect_stdout
 from http.server import BaseHTTPRequestHandler
@@ -103,14 +106,16 @@ class Handler(BaseHTTPRequestHandler):
     """An admin listener that knows a few pages."""
 
     asked: ClassVar[list[str]] = []
+    status = 200
 
     def do_GET(self) -> None:
         page = PAGES.get(f"{self.command} {self.path}")
         self.asked.append(self.path)
-        body = json.dumps(page or {"error": "no such subscriber"}).encode()
+        body = json.dumps({"error": "no such subscriber"} if page is None else page).encode()
         if self.path == "/api/drain/web":
             body = b"<html>"
-        self.send_response(200 if page or body == b"<html>" else 404)
+        good = self.status if page is not None else 200 if body == b"<html>" else 404
+        self.send_response(good)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -198,6 +203,39 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual((status, out, err), (1, "", "subproxy: no such subscriber\n"))
         self.assertIn("no admin listener", self.run_command("drain", "web")[2])
 
+    def test_somebody_else_is_there(self) -> None:
+        """What answers in JSON, and is no proxy, or one of another version."""
+        for page, status in ((["x"], 200), ("x", 404), ({}, 200), ({"routes": [{}]}, 200)):
+            self.patch(Handler, "status", status)
+            with mock.patch.dict(PAGES, {"GET /api/routes": page}):
+                found, out, err = self.run_command("routes")
+            self.assertEqual((found, out, err.count("\n")), (1, "", 1), err)
+            self.assertIn(self.path, err)
+
+    def test_no_address(self) -> None:
+        """A port that is none, or a name."""
+        for where in ("localhost:99999", "a..b:80", f"{'a' * 70}.example:80"):
+            err = io.StringIO()
+            with redirect_stderr(err):
+                status = main([f"--admin={where}", "routes"])
+            self.assertEqual((status, err.getvalue().count("\n")), (1, 1))
+            self.assertIn(f"no answer from the proxy at {where}: ", err.getvalue())
+
+    def test_who_reads_has_enough(self) -> None:
+        """As behind head: that is no error, and says nothing."""
+        path = Path(self.mktemp())
+        path.write_bytes(LINES * 5000)
+        command = [sys.executable, "-m", "subproxy", f"--admin={self.path}"]
+        for words in (["logs", "-n100000", str(path)], ["routes"]):
+            reading, writing = os.pipe()
+            os.close(reading)
+            with subprocess.Popen(
+                [*command, *words], stdout=writing, stderr=subprocess.PIPE, text=True
+            ) as process:
+                os.close(writing)
+                _, told = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, told), (0, ""), words)
+
     def test_nobody_there(self) -> None:
         """A proxy that does not run is told."""
         err = io.StringIO()
@@ -216,6 +254,11 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(out.count("requests/s"), 2)
         out = self.run_command("top", "--routes", "--sort=rate", "--count=1")[1]
         self.assertIn("a /.*", out)
+        for interval in ("-1", "nan", "x"):
+            said = io.StringIO()
+            with redirect_stderr(said), self.assertRaises(SystemExit):
+                main(["top", f"--interval={interval}"])
+            self.assertIn(f"--interval: {interval} is not from 0 to 86400", said.getvalue())
         told = self.run_command("top", "--sort=x", "--count=1")[2]
         self.assertIn("--sort=x: there are subscriber, state", told)
         out = self.run_command("--json", "top", "--interval=0", "--count=2")[1]

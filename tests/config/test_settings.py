@@ -59,7 +59,8 @@ class TableTests(SynchronousTestCase):
             assert isinstance(each.kind, (Number, Count))
             for end in (each.kind.low, each.kind.high):
                 self.assertEqual(each.parse(repr(end)), end)
-            for beyond in (each.kind.low - 1, each.kind.high + 1, "x", "", "nan"):
+            part = [each.kind.low + 0.5] if isinstance(each.kind, Count) else []
+            for beyond in (each.kind.low - 1, each.kind.high + 1, "x", "", "nan", *part):
                 error = self.assertRaises(ValueError, each.parse, str(beyond))
                 self.assertTrue(str(error).startswith(f"--{each.option}={beyond}: "))
 

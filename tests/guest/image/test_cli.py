@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 import re
 import shutil
 from pathlib import Path
@@ -61,7 +63,8 @@ class SettingsTests(SynchronousTestCase):
     def test_files(self) -> None:
         self.assertEqual(read_file(f"/etc/x={self.app}"), ("etc/x", b"def app(): ...\n"))
         with mock.patch("sys.stderr"):
-            self.assertRaises(SystemExit, self.settings, "--file=etc/x=/no/such/file")
+            for word in ("etc/x=/no/such/file", "etc/x", "=/etc/passwd", "/=/etc/passwd", "x="):
+                self.assertRaises(SystemExit, self.settings, f"--file={word}")
 
     def test_where_packages_are_kept(self) -> None:
         with mock.patch.dict("os.environ", XDG_CACHE_HOME="/x"):
@@ -94,6 +97,7 @@ class RefusalTests(SynchronousTestCase):
             ([f"{self.folder}/none.py", output], "no file"),
             ([str(self.app), "--requirements=/none.txt", output], "/none.txt: no such file"),
             ([str(self.app), f"-o{self.folder}/none/x.img"], "there is no folder"),
+            ([str(self.app), f"-o{self.folder}/x.vmlinuz"], "the kernel goes there"),
             (["--minimal", str(self.app), output], "blog.py has no app"),
             (
                 [str(self.app), "--host=a", "--host=b", "--path=/", "--path=/", "--path=/", output],
@@ -114,6 +118,20 @@ class RefusalTests(SynchronousTestCase):
             raise SkipTest("no zstd here")
         self.assertEqual(self.run_main(str(self.app), f"-o{self.folder}/x.img")[0], 1)
         self.assertEqual(len(self.fetched), 1)
+
+    def test_a_full_disk(self) -> None:
+        """Nothing is left of what could not be written; what was there before stays."""
+        path = self.folder / "x.img"
+        cli._write(path, b"before")
+
+        def full(to: Path, data: bytes) -> int:
+            to.touch()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with mock.patch.object(Path, "write_bytes", full):
+            self.assertRaises(OSError, cli._write, path, b"after")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["blog.py", "x.img"])
+        self.assertEqual(path.read_bytes(), b"before")
 
 
 def stop() -> None:

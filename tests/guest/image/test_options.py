@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -23,6 +24,16 @@ class OptionsTests(SynchronousTestCase):
             found = parse([*words, "-o", "x.img"] if "--" not in words else ["-ox.img", *words])
             for name, value in expected.items():
                 self.assertEqual(getattr(found, name), value, words)
+
+    def test_a_date_that_is_none(self) -> None:
+        """Of the environment, too; and there an empty one is none."""
+        with mock.patch.dict("os.environ", SOURCE_DATE_EPOCH=""):
+            self.assertEqual(parse(["blog.py", "-ox.img"]).epoch, 0)
+        with mock.patch.dict("os.environ", SOURCE_DATE_EPOCH="today"):
+            said = io.StringIO()
+            with contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
+                parse(["blog.py", "-ox.img"])
+            self.assertIn("--epoch: invalid int value: 'today'", said.getvalue())
 
     def test_what_does_not_go_together(self) -> None:
         for words, reason in (
