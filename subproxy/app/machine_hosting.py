@@ -87,23 +87,32 @@ class MachineHosting:
         @param restarted: machines of this parent's former program may run.
         @raise SystemExit: it can't be had; standard error says why.
         """
-        if self._lock >= 0 or not (self._machines or self._may_come):
-            return
-        folder = self._folder
+        if self._machines or self._may_come:
+            fault = self._take_folder(uid, restarted)
+            if fault:
+                fail(fault)
+
+    def _take_folder(self, uid: int | None, restarted: bool) -> str:
+        """Have the folder for us alone, if that is not so; why that can't be, or nothing."""
+        if self._lock >= 0:
+            return ""
+        folder, lock = self._folder, -1
         try:
             os.makedirs(folder, 0o711, exist_ok=True)
             if uid is not None:
                 os.chown(folder, uid, -1)
-            self._lock = os.open(
+            lock = os.open(
                 os.path.join(folder, ".lock"),
                 os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
                 0o600,
             )
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            fail(f"machines: another proxy has its machines in {folder} (--machines-folder)")
+            os.close(lock)
+            return f"machines: another proxy has its machines in {folder} (--machines-folder)"
         except OSError as error:
-            fail(f"machines: {error.filename}: {error.strerror} (--machines-folder)")
+            return f"machines: {error.filename}: {error.strerror} (--machines-folder)"
+        self._lock = lock
         if not restarted:
             from subproxy.machines.run_record import end_left_over
 
@@ -114,6 +123,7 @@ class MachineHosting:
                     pid=pid,
                 )
         self._confine(restarted)
+        return ""
 
     def _confine(self, restarted: bool) -> None:
         """Confine virtual machines from now on, and say what can't be had."""
@@ -171,11 +181,12 @@ class MachineHosting:
         if effective.machines == self._machines:
             return
         before, self._machines = self._machines, effective.machines
-        if not before:
-            try:
-                self.prepare(None, restarted=False)
-            except SystemExit:
-                return
+        fault = self._take_folder(None, restarted=False)
+        if fault:
+            # The next reload tries again.
+            self._machines = before
+            self._log.error("no machine is kept: {fault}", fault=fault)
+            return
         self._confine(restarted=False)
         self._import_drivers()
         self._made().declare(self._machines)
@@ -211,8 +222,8 @@ class MachineHosting:
         now = self._reactor.seconds()
         for name, each in self.manager.machines.items():
             for index, instance in enumerate(each.supervisor.instances):
+                identity = identity_of(self._folder, name, index)
                 if instance.run and instance.state is not InstanceState.COLD:
-                    identity = identity_of(self._folder, name, index)
                     crew.send(worker, msg.MachineStarts(identity, instance.run))
                 if instance.state in DRAINED:
                     # What others were told before it came: its guest may dial again, and come here.

@@ -44,6 +44,7 @@ from subproxy.workers.crew import Crew
 from subproxy.workers.greeting import GreetedConnection, GreetingFactory
 from subproxy.workers.messages import ChannelMessage
 from subproxy.workers.slots import Worker
+from subproxy.workers.states import WorkerState
 from subproxy.workers.template import TemplateProcess
 
 if TYPE_CHECKING:
@@ -323,14 +324,19 @@ class ParentService(MultiService):
         """Read the files again, here and in all workers."""
         from subproxy.app.merged_admin import merged_reloads
 
-        asked = [self.crew.ask(each, "reload") for each in self.crew.serving]
+        serving = self.crew.serving
 
         def done(payloads: list[bytes]) -> Reply:
             data, status = merged_reloads(payloads)
             if status == 200:
                 self._reloaded()
+                # Who began meanwhile, or was about to, may have begun with what was before.
+                for each in self.crew.slots:
+                    if each not in serving and each.state is not WorkerState.RETIRING:
+                        self.crew.ask(each, "reload")
             return data, status
 
+        asked = [self.crew.ask(each, "reload") for each in serving]
         answer: Deferred[Reply] = gatherResults(asked).addCallback(done)
         return answer
 

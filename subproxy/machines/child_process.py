@@ -108,7 +108,13 @@ class ChildProcess:
         finally:
             for each in opened:
                 os.close(each)
-        return cls(reactor, pid)
+        try:
+            return cls(reactor, pid)
+        except OSError:
+            # It can't be watched, for want of a descriptor, say: nobody would end it.
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
 
     @classmethod
     def adopt(cls, reactor: Any, pid: int) -> ChildProcess:

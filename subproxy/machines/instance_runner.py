@@ -107,7 +107,7 @@ class InstanceRunner:
             self._show_console(name, index, error.console)
             await self._over(managed, index, error.reason)
         except OSError as error:
-            await self._over(managed, index, f"{error.filename}: {error.strerror}")
+            await self._over(managed, index, _told(error))
         except Exception as error:
             self._log.failure("machine {name} can't be started", name=name)
             await self._over(managed, index, str(error) or type(error).__name__)
@@ -116,7 +116,7 @@ class InstanceRunner:
             try:
                 RunRecord(running.pid).write(launch.folder)
             except OSError as error:
-                unrecorded = f"{error.filename}: {error.strerror}"
+                unrecorded = _told(error)
             self._runs(managed, index, running)
             if unrecorded is not None:
                 managed.supervisor.give_up(index, unrecorded, self._clock.seconds())
@@ -252,3 +252,8 @@ class InstanceRunner:
 
     def _failed(self, failure: Failure, what: str, name: str) -> None:
         self._log.failure(what, failure, name=name)
+
+
+def _told(error: OSError) -> str:
+    what = error.strerror or str(error)
+    return f"{error.filename}: {what}" if error.filename else what

@@ -77,6 +77,7 @@ class AccessLog:
     ) -> None:
         self.path = path if path == "-" else os.path.abspath(path)
         self._descriptor = -1
+        self._file = (0, 0)  # device and inode
         self.style = style
         self._format, self.spell = FORMATS[style].line, FORMATS[style].date
         self._clock = clock
@@ -179,9 +180,12 @@ class AccessLog:
             self._descriptor = _standard_output()
         else:
             self._descriptor = _open_file(self.path)
-        self._torn = False
+        found = os.fstat(self._descriptor)
+        file = found.st_dev, found.st_ino
+        self._torn = self._torn and file == self._file
+        self._file = file
         self._pipe: select.poll | None = None
-        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+        if not stat.S_ISREG(found.st_mode):
             self._pipe = select.poll()
             self._pipe.register(self._descriptor, select.POLLOUT)
 

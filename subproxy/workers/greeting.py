@@ -141,7 +141,13 @@ class GreetingProtocol(Protocol):
         self._pass_on(None, late=True)
 
     def _pass_on(self, first: m.Message | None, late: bool) -> None:
-        self._factory.placer.place(self._detach(first, late))
+        try:
+            greeted = self._detach(first, late)
+        except OSError as error:  # there is no descriptor for it: it may dial again
+            self._factory.not_passed(self.identity, str(error.strerror))
+            self.transport.abortConnection()
+        else:
+            self._factory.placer.place(greeted)
 
     def _detach(self, first: m.Message | None, late: bool) -> GreetedConnection:
         self._over = True
@@ -212,6 +218,11 @@ class GreetingFactory(Factory):
         self._counts[protocol.identity] -= 1
         if not self._counts[protocol.identity]:
             del self._counts[protocol.identity]
+
+    def not_passed(self, identity: str, why: str) -> None:
+        """A connection of C{identity} is dropped, since it can't be passed on."""
+        text = "a connection of {identity} can't be passed to a worker: {why}"
+        self._log_limiter.emit(self._log, WARN, identity, text, why=why)
 
     def penalty(self, identity: str) -> float:
         """Seconds that a connection of C{identity} has to wait."""

@@ -24,6 +24,7 @@ from subproxy.process.startup import leave_foreground
 from subproxy.workers.channel import channel_pair, receive_now, send_now
 from subproxy.workers.messages import (
     Ended,
+    Failed,
     Fork,
     Forked,
     HasRead,
@@ -122,7 +123,13 @@ def _serve(
                 listening = False
                 continue
             (descriptor,) = asked.descriptors
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError as error:
+                # No memory, or too many processes, now: the parent asks again after a while.
+                with socket.socket(fileno=descriptor) as end:
+                    _tell(end, Failed(f"it can't be forked: {error.strerror}"))
+                continue
             if not pid:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -147,9 +154,9 @@ def _reap(control: socket.socket, children: set[int]) -> bool:
     return heard
 
 
-def _tell(control: socket.socket, what: Forked | Ended | HasRead) -> bool:
+def _tell(to: socket.socket, what: Forked | Ended | Failed | HasRead) -> bool:
     try:
-        send_now(control, what)
+        send_now(to, what)
     except OSError:
         return False
     return True

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.app.machine_hosting import MachineHosting
@@ -33,6 +37,54 @@ class Told:
     def ask(self, worker: object, what: str, about: str) -> Deferred[bytes]:
         self.heard.append(f"{what} {about}")
         return succeed(b"{}")
+
+
+class ReloadTests(SynchronousTestCase):
+    """The first machine is declared while the proxy runs."""
+
+    def setUp(self) -> None:
+        self.folder = self.mktemp()
+        self.before = Sources({"machines-folder": self.folder}, None).read()
+        machine = Machine("blog", "process", ("blog.example",), command=("/bin/true",))
+        self.after = replace(self.before, added=(machine,))
+
+    def hosting(self) -> MachineHosting:
+        guests: Any = SimpleNamespace(crew=Told())
+        hosting = MachineHosting(Clock(), self.before, guests, Factory(), InheritedSockets())
+        self.addCleanup(self.close, hosting)
+        return hosting
+
+    def close(self, hosting: MachineHosting) -> None:
+        """Its end lets the folder go."""
+        if hosting._lock >= 0:
+            os.close(hosting._lock)
+            hosting._lock = -1
+
+    def refused(self, hosting: MachineHosting) -> str:
+        """Why it does not take what is declared now."""
+        with capturedLogs() as logs:
+            hosting.reload(self.after)
+        self.assertIsNone(hosting.manager)
+        return "".join(map(formatEvent, logs))
+
+    def test_no_folder(self) -> None:
+        """The log says why; when it can be had, the next reload has it."""
+        hosting = self.hosting()
+        Path(self.folder).write_text("")
+        self.assertIn("File exists (--machines-folder)", self.refused(hosting))
+        os.remove(self.folder)
+        hosting.reload(self.after)
+        assert hosting.manager is not None
+        self.assertEqual(list(hosting.manager.machines), ["blog"])
+
+    def test_that_of_another_proxy(self) -> None:
+        other, hosting = self.hosting(), self.hosting()
+        other.reload(self.after)
+        for _ in range(2):
+            self.assertIn("another proxy has its machines", self.refused(hosting))
+        self.close(other)
+        hosting.reload(self.after)
+        self.assertIsNotNone(hosting.manager)
 
 
 class LateWorkerTests(SynchronousTestCase):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
@@ -43,6 +46,23 @@ class ChildProcessTests(TestCase):
         child = self.spawn("kill -s STOP $$")
         child.kill()
         self.assertEqual(await child.ended, (None, signal.SIGKILL))
+
+    async def test_one_that_can_not_be_watched(self) -> None:
+        """It does not run on."""
+        full = OSError(errno.EMFILE, "Too many open files")
+        before = os.listdir("/proc/self/fd")
+        pids: list[int] = []
+        real = os.posix_spawn
+
+        def spawn(*args: Any, **more: Any) -> int:
+            pids.append(real(*args, **more))
+            return pids[-1]
+
+        self.patch(os, "posix_spawn", spawn)
+        with mock.patch("os.pidfd_open", side_effect=full):
+            self.assertRaises(OSError, self.spawn, "sleep 600")
+        self.assertEqual(os.listdir("/proc/self/fd"), before)
+        self.assertRaises(ChildProcessError, os.waitpid, pids[0], os.WNOHANG)
 
     async def test_what_it_has(self) -> None:
         """What it is given, and nothing else: not our descriptors, nor our environment."""

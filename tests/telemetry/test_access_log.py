@@ -200,6 +200,7 @@ class AccessLogTests(SynchronousTestCase):
         self.write(log, 2)
         self.clock.advance(1)
         room[0] = 10_000
+        log.reopen()  # the same file: nothing was moved away
         self.write(log, 3)
         self.clock.advance(1)
         self.patch(access_log.os, "write", real)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import Any
+from unittest import mock
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.access.policy import Policy, Quotas
@@ -106,6 +109,20 @@ class GreetingTests(SynchronousTestCase):
         self.clock.advance(0.2)
         found = self.placed()
         self.assertEqual((found.late, found.data), (True, b"8"))
+
+    def test_no_descriptor(self) -> None:
+        """It is closed, and told; the guest dials again."""
+        full = OSError(errno.EMFILE, "Too many open files")
+        for late in (False, True):
+            protocol = self.dial()
+            with mock.patch("os.dup", side_effect=full), capturedLogs() as logs:
+                if late:
+                    self.clock.advance(GREETING_TIMEOUT)
+                else:
+                    protocol.dataReceived(HELLO.encode())
+            self.assertIn("Too many open files", formatEvent(logs[0]))
+            self.assertTrue(protocol.transport.disconnecting)
+            self.assertEqual((self.placer.placed, self.factory.open), ([], set()))
 
     def test_it_leaves(self) -> None:
         """Nobody hears of it."""

@@ -220,8 +220,9 @@ class OutputLog:
         self.pipe = folder / f"{name}.pipe"
         self.lines = ConsoleLines()
         self._on_output = on_output
-        self._file = RotatedFile(folder / f"{name}.log", limit, resume=resume)
+        # First: it may fail, and the file is held open.
         self._reading = ConsolePipe(reactor, self.pipe, self._take)
+        self._file = RotatedFile(folder / f"{name}.log", limit, resume=resume)
 
     def close(self) -> None:
         """Take what is there, and no more. The file stays, the pipe goes."""

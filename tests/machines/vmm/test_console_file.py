@@ -166,6 +166,14 @@ class ConsolePipeTests(FolderCase):
 
 
 class OutputLogTests(FolderCase):
+    def test_no_pipe(self) -> None:
+        """Nothing is left open where its pipe can't be made: a start may fail again and again."""
+        (self.folder / "console.pipe").mkdir()
+        before = set(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            self.assertRaises(OSError, OutputLog, MemoryReactorClock(), self.folder, "console", 100)
+        self.assertEqual(set(os.listdir("/proc/self/fd")), before)
+
     def test_file_and_lines(self) -> None:
         calls: list[None] = []
         log = OutputLog(
