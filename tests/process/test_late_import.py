@@ -39,6 +39,18 @@ class LateImportTests(SynchronousTestCase):
         unwanted |= {"_bz2", "_hashlib", "_lzma", "_ssl"}
         self.assertEqual(self.said(START.format(unwanted=unwanted)), ["set()", "True", ""])
 
+    def test_a_web_socket(self) -> None:
+        """It needs no libcrypto, nor a descriptor to load that by."""
+        program = (
+            "import resource, sys\n"
+            "from subproxy.process.late_import import load_late\n"
+            "load_late()\n"
+            "from subproxy.core.http.upgrade import websocket_accept\n"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))\n"
+            "print(websocket_accept(b'dGhlIHNhbXBsZSBub25jZQ=='), '_hashlib' in sys.modules)\n"
+        )
+        self.assertEqual(self.said(program), ["b's3pPLMBiTxaQ9kYGzzhZRbK+xOo=' False", ""])
+
     def said(self, program: str) -> list[str]:
         """The lines of a process of its own: in this one all may be loaded."""
         kept = os.environ.items()

@@ -11,7 +11,6 @@ Compiled a second time: L{subproxy.fastpath._request_head} (see L{subproxy.fastp
 
 from __future__ import annotations
 
-import hashlib
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,6 +20,13 @@ from typing import Final
 from subproxy.core.http.fields import DIGITS, TOKEN
 from subproxy.errors import BadRequest, ClientError, UpgradeRequired
 from subproxy.wire.values import value_class
+
+try:
+    # hashlib loads libcrypto, which would be at the first WebSocket: 5 MB that nothing else of it
+    # needs, and a descriptor, of which there may be none then.
+    from _sha1 import sha1  # type: ignore[import-not-found, unused-ignore]
+except ImportError:  # a Python that was built without
+    from hashlib import sha1
 
 WEBSOCKET: Final = b"websocket"
 
@@ -133,12 +139,12 @@ def websocket_key(request_id: bytes) -> bytes:
 
     That it is a nonce means nothing between us and them.
     """
-    return b64encode(hashlib.sha1(request_id + _GUID).digest()[:16])
+    return b64encode(sha1(request_id + _GUID).digest()[:16])
 
 
 def websocket_accept(key: bytes) -> bytes:
     """The C{Sec-WebSocket-Accept} that proves that C{key} was read (RFC 6455 section 4.2.2)."""
-    return b64encode(hashlib.sha1(key + _GUID).digest())
+    return b64encode(sha1(key + _GUID).digest())
 
 
 def _malformed(name: bytes) -> bool:
