@@ -25,6 +25,8 @@ def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[Res
     The client's own faults are explained to it. Of a guest's faults it learns the kind
     alone: the details are for the log.
 
+    What belongs to a connection of HTTP/1.1 is among its fields: HTTP/2 has none of it.
+
     @param method: that of the request: HEAD gets no body.
     @return: its head, and its body.
     """
@@ -45,8 +47,9 @@ def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[Res
     if status == 405:
         headers.append((b"Allow", _ALLOW))
     elif isinstance(error, UpgradeRequired):
-        # RFC 6455 section 4.4.
+        # RFC 6455 section 4.4; RFC 9110 section 15.5.22, and section 7.8 for the option.
         headers.append((b"Sec-WebSocket-Version", b"13"))
+        headers += [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")]
     elif isinstance(error, Unauthorized):
         # RFC 7617 section 2.
         headers.append((b"WWW-Authenticate", b'Basic realm="private", charset="UTF-8"'))

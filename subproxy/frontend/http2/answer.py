@@ -6,7 +6,13 @@ from collections.abc import Callable
 from typing import Final
 
 from subproxy.core.exchange import ResponseHead
-from subproxy.errors import ClientError, GuestMisbehaved, NotImplementedHere, ProxyError
+from subproxy.errors import (
+    ClientError,
+    GuestMisbehaved,
+    NotImplementedHere,
+    ProxyError,
+    UpgradeRequired,
+)
 from subproxy.frontend.client_stream import ClientStream, ResponseState
 from subproxy.frontend.http2.response_encoder import list_size
 
@@ -15,6 +21,7 @@ _UNAVAILABLE: Final = b"14"
 _OVERLOADED: Final = frozenset({502, 503, 504})
 """Statuses for which a client of gRPC is told that it may come again."""
 
+_OF_HTTP_1: Final = frozenset({b"Upgrade", b"Connection"})
 _OWN_FIELDS = 256
 """What our own fields of a response count at most, as lists are counted."""
 
@@ -48,6 +55,9 @@ class Http2ClientStream(ClientStream):
 
     def responseStarted(self, head: ResponseHead, body: bytes | None) -> None:
         """Write the head, if the client takes one of that size, and can't take it for a tunnel."""
+        if head.status == UpgradeRequired.status:
+            # Our own page has fields of HTTP/1.1; those of guests have none by now.
+            head.headers = [pair for pair in head.headers if pair[0] not in _OF_HTTP_1]
         if not self._too_large(head) and not (
             self.request.upgrade is not None
             and 200 <= head.status < 300

@@ -166,7 +166,13 @@ class OpeningTests(TunnelCase):
             pair = self.pair()
             pair.client(HANDSHAKE.replace(old, new))
             self.assertEqual(self.sent(pair)[9:12], status, new)
-            self.assertEqual(b"Sec-WebSocket-Version: 13\r\n" in self.sent(pair), status == b"426")
+            # RFC 6455 section 4.4, RFC 9110 sections 15.5.22 and 7.8.
+            for field in (
+                b"Sec-WebSocket-Version: 13",
+                b"Upgrade: websocket",
+                b"Connection: Upgrade",
+            ):
+                self.assertEqual(b"\r\n" + field + b"\r\n" in self.sent(pair), status == b"426")
             self.assertEqual(self.frames(pair), [])
             self.assertEqual(pair.last["in flight"], 0)
 

@@ -135,8 +135,10 @@ class StreamOpeningTests(StreamTunnelCase):
                 line = self.line(fast)
                 line.ask(fields, ended)
                 self.assertEqual((line.client.status(1), line.told()), (status, []), fields)
-                version = line.client.head(1).get(b"sec-websocket-version")
+                head = line.client.head(1)
+                version = head.get(b"sec-websocket-version")
                 self.assertEqual(version, b"13" if status == b"426" else None)
+                self.assertFalse({b"upgrade", b"connection"} & head.keys())
 
     def test_malformed(self) -> None:
         for fields in (
