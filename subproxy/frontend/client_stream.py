@@ -312,6 +312,11 @@ class ClientStream:
         self._finish()
 
     @property
+    def begun(self) -> bool:
+        """The head of the answer was written."""
+        return self.answer is not ResponseState.WAITING
+
+    @property
     def response_timeout(self) -> float:
         """Seconds from the whole request to the head of its response."""
         rules = self.rules

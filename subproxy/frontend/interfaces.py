@@ -201,10 +201,16 @@ class IClientStream(Protocol):
 
     @ivar exchange: the exchange, until it is logged.
     @ivar body_source: what reads the body of the request, while there is some to come.
+    @ivar sent: bytes of the body of the answer that have gone.
     """
 
     exchange: Exchange | None
     body_source: IBodySource | None
+    sent: int
+
+    @property
+    def begun(self) -> bool:
+        """The head of the answer was written."""
 
     @property
     def response_timeout(self) -> float:

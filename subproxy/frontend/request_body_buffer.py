@@ -55,7 +55,16 @@ class RequestBodyBuffer:
     @ivar pace: how the client keeps up.
     """
 
-    __slots__ = ("_body", "_held", "_moved", "flows", "nominated", "pace")
+    __slots__ = (
+        "_body",
+        "_held",
+        "_moved",
+        "_passed",
+        "_quiet_since",
+        "flows",
+        "nominated",
+        "pace",
+    )
 
     def __init__(
         self,
@@ -67,6 +76,8 @@ class RequestBodyBuffer:
         self.nominated = nominated
         self._held = [data] if data else []
         self._moved = len(data)
+        self._passed = -1  # of body and answer together, at the last look
+        self._quiet_since = 0.0
         self.flows = False
         self.pace = MinDataRate()
 
@@ -124,3 +135,14 @@ class RequestBodyBuffer:
     def too_slow(self, now: float, grace: float, rate: int) -> bool:
         """Whether the client is behind its slowest rate by more than C{grace} seconds."""
         return self.pace.exceeded(now, self._moved, grace, rate)
+
+    def idles(self, now: float, sent: int, most: float) -> bool:
+        """
+        Whether nothing has passed for more than C{most} seconds, either way.
+
+        @param sent: bytes of the answer that have gone.
+        """
+        passed = self._moved + sent
+        if passed != self._passed:
+            self._passed, self._quiet_since = passed, now
+        return now - self._quiet_since > most

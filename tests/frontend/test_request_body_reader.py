@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.exchange import ExchangeState
+from subproxy.errors import RequestTimeout
 from subproxy.frontend.limits import HttpLimits
 from tests.rigs.fake_dispatcher import Client, FakeGuest
 
@@ -142,6 +143,29 @@ class UploaderTests(SynchronousTestCase):
         client.wait(3)
         self.assertTrue(client.received().startswith(b"HTTP/1.1 408 "))
         assert guest.cancelled is not None
+
+    def test_a_conversation(self) -> None:
+        """Behind the head of its answer a client may be silent, until nothing passes either way."""
+        limits = HttpLimits(body_grace=5, body_rate=100, tunnel_idle=100)
+        for who in ("client", "guest"):
+            client = Client(None, limits)
+            client.send(post(None))
+            guest = client.guest
+            guest.exchange.resume_request()
+            guest.respond(200, [], None)
+            for _ in range(4):
+                client.wait(80)
+                if who == "client":
+                    client.send(b"5\r\nhello\r\n")
+                else:
+                    guest.data(b"hello")
+            self.assertFalse(client.closed)
+            client.wait(99)
+            self.assertFalse(client.closed)
+            client.wait(2)
+            self.assertTrue(client.transport.aborted)
+            assert guest.cancelled is not None
+            self.assertIsInstance(guest.cancelled, RequestTimeout)
 
     def test_a_client_that_resets_while_it_is_not_read_from(self) -> None:
         client = Client()

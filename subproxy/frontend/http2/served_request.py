@@ -300,11 +300,13 @@ class ServedRequest:
         return self._body is None or self._body.complete
 
     def too_slow(self, now: float) -> bool:
-        """Whether the client is behind its slowest rate by more than its grace."""
-        limits = self._shell.context.limits
-        return self._body is not None and self._body.too_slow(
-            now, limits.body_grace, limits.body_rate
-        )
+        """See L{subproxy.frontend.request_body_reader.RequestBodyReader.too_slow}."""
+        limits, stream, body = self._shell.context.limits, self.client_stream, self._body
+        if body is None:
+            return False
+        if stream.begun:
+            return body.idles(now, stream.sent, limits.tunnel_idle)
+        return body.too_slow(now, limits.body_grace, limits.body_rate)
 
     def restart_pace(self, started: float) -> None:
         """The client has been waited for since C{started}, and owes nothing from before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.errors import RequestTimeout
 from subproxy.frontend.http2.bounds import MOST_STREAMS
 from subproxy.frontend.http2.frames import (
     ACK,
@@ -120,6 +121,24 @@ class EndTests(SynchronousTestCase):
         rig.guest.exchange.resume_request()
         rig.later(12)
         self.assertEqual(rig.client.status(1), b"408")
+
+    def test_a_conversation(self) -> None:
+        """Behind the head of its answer a client may be silent, as those of gRPC are: until nothing
+        passes either way."""
+        rig = Http2Rig(limits=HttpLimits(tunnel_idle=100))
+        rig.upload(1, b"x", ended=False)
+        rig.guest.exchange.resume_request()
+        rig.guest.respond(200, [], None)
+        for _ in range(3):
+            rig.later(80)
+            rig.guest.data(b"y")
+            rig.later(80)
+            rig.send_data(1, b"x")
+        rig.later(99)
+        self.assertEqual((rig.guest.body, rig.client.bodies[1]), (b"xxxx", b"yyy"))
+        self.assertIsNone(rig.guest.cancelled)
+        rig.later(2)
+        self.assertIsInstance(rig.guest.cancelled, RequestTimeout)
 
     def test_many_that_take_too_long(self) -> None:
         """Who asks is told of a few at a time, and whether there may be more, within one sweep."""
