@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     # What classes of fields are made with, in both packages.
     ("wire.values",),
-    ("errors", "wire", "core.printable", "response_body"),
+    ("errors", "wire", "core.printable", "response_body", "signal_name"),
     ("core.http",),
     # One room of policies: a pool has a route, a registry has pools.
     ("core.routing core.balancing core.access core.sites",),
@@ -71,9 +71,11 @@ KNOWS_ONLY = {
     # It hands over listeners and routes, and chooses the reactor.
     "process": ("endpoints", "core.routing", "reactor"),
     # It starts machines; what asks for them, and who passes their guests on, is not its business.
-    "machines": ("core", "files", "response_body"),
+    "machines": ("core", "files", "response_body", "signal_name"),
     # It starts processes and passes guests on; what these are is the business of others.
-    "workers": ("core", "endpoints", "process", "subscription.log_limiter", "wire"),
+    "workers": (
+        *("core", "endpoints", "process", "signal_name", "subscription.log_limiter", "wire"),
+    ),
     # Of the front it knows what files of certificates hold.
     "cli": (
         *("admin", "config", "core", "files", "telemetry"),

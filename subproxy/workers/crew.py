@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
 
-from subproxy.core.signal_name import signal_name
+from subproxy.signal_name import signal_name
 from subproxy.workers import messages as msg
 from subproxy.workers.channel import MessageChannel, channel_pair
 from subproxy.workers.messages import ChannelMessage

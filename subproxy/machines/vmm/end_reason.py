@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from subproxy.core.signal_name import signal_name
 from subproxy.machines.vmm.console_lines import ConsoleLines
+from subproxy.signal_name import signal_name
 
 
 @dataclass(frozen=True)

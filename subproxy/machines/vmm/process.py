@@ -11,7 +11,6 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 
 from subproxy.core.printable import printable
-from subproxy.core.signal_name import signal_name
 from subproxy.machines.child_process import ChildProcess, Ended
 from subproxy.machines.vmm.console_file import OutputLog
 from subproxy.machines.vmm.driver import (
@@ -22,6 +21,7 @@ from subproxy.machines.vmm.driver import (
     VmmEvent,
     VmmEventKind,
 )
+from subproxy.signal_name import signal_name
 
 
 class ProcessVmm:

@@ -4,7 +4,7 @@ import signal
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.signal_name import signal_name
+from subproxy.signal_name import signal_name
 
 
 class SignalNameTests(SynchronousTestCase):
