@@ -117,6 +117,7 @@ class SidecarRunner:
         self._following: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._status: int | None = None
+        self._in_terminal = _has_terminal()
 
     async def run(self) -> int:
         """
@@ -171,8 +172,8 @@ class SidecarRunner:
         self._supervisor.stop(number)
 
     def _pass_on(self, number: int) -> None:
-        if number == signal.SIGHUP and sys.stdin is not None and sys.stdin.isatty():
-            self._leave(number, None)  # the terminal is gone, and took its foreground with it
+        if number == signal.SIGHUP and self._in_terminal and not _has_terminal():
+            self._leave(number, None)  # it is gone, and took its foreground with it
         else:
             self._supervisor.signal(number)
 
@@ -238,3 +239,8 @@ class SidecarRunner:
         complain(f"refused {refusal}")
         if not self._keep_going and self._leaving is None:
             self._leave(signal.SIGTERM, REFUSED)
+
+
+def _has_terminal() -> bool:
+    """Whether there is a terminal at the other end of standard input; no more when it has gone."""
+    return sys.stdin is not None and sys.stdin.isatty()

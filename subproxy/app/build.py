@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable
 from random import Random
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
 from subproxy.app.access_asker import ReactorAccessAsker
@@ -276,9 +278,29 @@ def _signal_handlers(
         # Whoever rotates logs may send it where there is none: it would end the process else.
         signal.SIGUSR1: (lambda: None) if service.log is None else service.log.reopen,
     }
-    if reload is not None:
-        handlers[signal.SIGHUP] = reload
+    handlers[signal.SIGHUP] = reload or _nothing_to_read(reactor)
     return handlers
+
+
+def _nothing_to_read(reactor: Any) -> Callable[[], None]:
+    """For SIGHUP where no file is named: it ends the process only where the terminal is gone."""
+    in_terminal = _has_terminal()
+
+    def hung_up() -> None:
+        if not in_terminal or _has_terminal():
+            Logger("subproxy").info("SIGHUP: no file is named that could be read again")
+            return
+        try:
+            reactor.stop()
+        except ReactorNotRunning:
+            pass  # it stops already
+
+    return hung_up
+
+
+def _has_terminal() -> bool:
+    """Whether there is a terminal at the other end of standard input; no more when it has gone."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _put_policy_in_force(effective: Effective, registrar: Registrar) -> None:

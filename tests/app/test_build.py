@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 
+from subproxy.app.build import _nothing_to_read
 from subproxy.app.listener import ListenerService
 from subproxy.config.listen import VsockListen
 from subproxy.config.settings import Settings
@@ -56,12 +60,12 @@ class BuildTests(BuildTestCase):
         )
 
     def test_signals(self) -> None:
-        """A policy is read again, where there is one; who opens logs anew ends nothing."""
+        """None ends the process, whether there is anything to be read or opened again or not."""
         (self.folder / "policy.toml").write_text("")
-        for changes, expected in (
-            ({}, {signal.SIGUSR2, signal.SIGUSR1}),
-            ({"access_log": str(self.folder / "log")}, {signal.SIGUSR2, signal.SIGUSR1}),
-            ({"policy": str(self.folder / "policy.toml")}, set(SIGNALS)),
+        for changes in (
+            {},
+            {"access_log": str(self.folder / "log")},
+            {"policy": str(self.folder / "policy.toml")},
         ):
             service = self.build(**changes)
             if service.log is not None:
@@ -72,7 +76,17 @@ class BuildTests(BuildTestCase):
             signals.startService()
             handled = {each for each in SIGNALS if signal.getsignal(each) != before[each]}
             signals.stopService()
-            self.assertEqual(handled, expected)
+            self.assertEqual(handled, set(SIGNALS))
+
+    def test_nothing_to_be_read_again(self) -> None:
+        """SIGHUP is told, and no more; when the terminal is gone it is what SIGTERM is."""
+        for there, ends in (([False], False), ([True, True], False), ([True, False], True)):
+            reactor: Any = mock.Mock(stop=mock.Mock(side_effect=ReactorNotRunning))
+            said = len(self.events)
+            with mock.patch("sys.stdin", mock.Mock(isatty=mock.Mock(side_effect=there))):
+                _nothing_to_read(reactor)()
+            self.assertEqual(reactor.stop.called, ends)
+            self.assertEqual(len(self.events) - said, 0 if ends else 1)
 
     def test_admin(self) -> None:
         """A path, or an endpoint that wants the token of its file."""

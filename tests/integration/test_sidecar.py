@@ -438,6 +438,24 @@ class OtherServerTests(SidecarCase):
         guest.wait_for("Shutting down: Master")
         self.assertNotIn("registered", guest.output.partition("registered")[2])
 
+    def test_its_terminal_is_gone(self) -> None:
+        """With that it ends, and so does the program, though that may not mind a SIGHUP."""
+        ours, theirs = os.openpty()
+        proxy = f"--proxy=unix:{self.world.vsock}_12345"
+        command = ["setsid", "--ctty", *self.ours(), proxy, f"--to=http://127.0.0.1:{self.port}"]
+        script = "trap '' HUP; while :; do sleep 0.05; done"
+        command += ["--stop-timeout=0.3", "--", "sh", "-c", script]
+        with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as guest:
+            os.close(theirs)
+            said = b""
+            while b"started" not in said:
+                said += os.read(ours, 4096)
+            os.close(ours)
+            try:
+                guest.wait(20)
+            finally:
+                guest.terminate()
+
     def test_idle_connections_that_are_closed(self) -> None:
         """Just when a request comes: a GET goes again, a POST is never executed twice."""
         guest = self.sidecar("--", sys.executable, str(PROGRAMS / "impatient.py"), str(self.port))
