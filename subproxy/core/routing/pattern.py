@@ -333,7 +333,7 @@ def path_pattern(source: bytes, *, lazy: bool = False) -> Pattern:
     begins = pattern.literal
     if b"%" in begins:
         begins = _UNFINISHED.sub(b"", begins)
-    if len(begins) > 1:
+    if begins:
         normal = normalise_path(begins + b"x")
         if normal != begins + b"x":
             raise RouteRefused(
@@ -414,7 +414,7 @@ def _refusal(message: bytes | str) -> RouteRefused:
             "a * repeats what is before it, and nothing is; for any text write .*",
         )
     if text.startswith("invalid repetition size"):
-        return RouteRefused("pattern", "a repetition may count to 1000, nested or not")
+        return RouteRefused("pattern", "a repetition counts from the less to the more, as in {2,3}")
     if "too large" in text or "too deep" in text or "nesting" in text:
         return RouteRefused("pattern", "the pattern is too large to compile")
     return RouteRefused("pattern", f"RE2 says: {text}")

@@ -60,7 +60,7 @@ class _Group:
         self.last_count = count
         self.count = max(self.count, count)
 
-    def operator(self, low: int, high: int, *, open_end: bool = False) -> None:
+    def operator(self, low: int, high: int, *, open_end: bool) -> None:
         """Repeat the latest item, C{high} times at the most, or if C{open_end} without end."""
         copies = max(high, 1)
         count = self.last_count * copies
@@ -176,7 +176,9 @@ def _escape(source: bytes, at: int) -> tuple[bytes | None, int, int]:
     if 0x30 <= byte < 0x38 and (number := _OCTAL.match(source, at)) is not None:
         _check_character(int(number[0][1:], 8))
         return None, 1, number.end()
-    if byte in WORD or byte >= 0x80 or not byte:
+    if byte >= 0x80:
+        raise PatternFault(NO_OTHERS)
+    if byte in WORD:
         return None, 6, at + 2
     return source[at + 1 : at + 2], 1, at + 2
 

@@ -116,7 +116,7 @@ class ClaimTests(SynchronousTestCase):
             self.assertIs(claim.covers_route(Route(host, path)), covered, (claim, host, path))
 
     def test_wildcards(self) -> None:
-        for head in HEADS:
+        for head in (rb".*\.", rb".+\.", rb"[^.]+\.", rb"[^.]*\.", rb"[a-z0-9-]+\."):
             self.assertEqual(wildcard(host_pattern(head + rb"a\.Example")), b".a.example")
         for source in (
             b".*",

@@ -192,12 +192,13 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(
             self.problems(
                 '[defaults]\nroutes = 1\n\n[[guest]]\nidentity = "a"\nhosts = "a"\n'
-                "hots = 1\nxyz = 1"
+                "hots = 1\nxyz = 1\n[default]\nroute = 1"
             ),
             [
                 (1, "unknown key 'defaults'; did you mean 'default'?"),
                 (7, "unknown key 'hots'; did you mean 'hosts'?"),
                 (8, "unknown key 'xyz'"),
+                (10, "unknown key 'route'; did you mean 'routes'?"),
             ],
         )
 

@@ -11,8 +11,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.routing.pattern import (
     MAX_MATCHED,
-    MAX_PATTERN,
-    MAX_PROGRAM,
     Kind,
     Pattern,
     RouteRefused,
@@ -153,6 +151,14 @@ class KindTests(SynchronousTestCase):
         if b"(?m)" not in source:
             self.assertEqual(pattern.matches(text), expected)
 
+    def test_capitals_at_the_end(self) -> None:
+        """They are as they are, or, without case, no other than small letters."""
+        for ignore_case, matching in ((False, b"aX"), (True, b"ax")):
+            pattern = Pattern(b"(a|b)X", ignore_case=ignore_case)
+            self.assertEqual(
+                [text for text in (b"aX", b"ax", b"x") if pattern.matches(text)], [matching]
+            )
+
     @given(tokens | st.binary(min_size=1, max_size=20))
     @relaxed
     def test_what_is_accepted_re2_can_compile(self, source: bytes) -> None:
@@ -216,6 +222,10 @@ class RefusalTests(SynchronousTestCase):
             (b"a++", "possessive"),
             (b"a*+", "possessive"),
             (b"a**", "**"),
+            (b"[z-+]", "range"),
+            (b"[]a", "missing ]"),
+            (b"[^]a", "missing ]"),
+            (b"(a){3,2}", "from the less"),
             (rb"*\.example", "for any text write .*"),
             (b"(", "missing )"),
             (rb"\h", "escape"),
@@ -233,14 +243,14 @@ class RefusalTests(SynchronousTestCase):
             self.assertEqual(str(refusal), f"{refusal.reason} [pattern]")
 
     def test_bytes_of_a_pattern(self) -> None:
-        self.assertEqual(Pattern(b"a" * MAX_PATTERN).kind, Kind.LITERAL)
-        refusal = refused(b"a" * (MAX_PATTERN + 1))
+        self.assertEqual(Pattern(b"a" * 1024).kind, Kind.LITERAL)
+        refusal = refused(b"a" * 1025)
         self.assertEqual(refusal.code, "pattern")
         self.assertIn("1025", refusal.reason)
 
     def test_instructions_of_a_pattern(self) -> None:
-        spare = MAX_PROGRAM - Pattern(b".{2}").program
-        self.assertEqual(Pattern(b".{%d}" % (2 + spare)).program, MAX_PROGRAM)
+        spare = 200 - Pattern(b".{2}").program
+        self.assertEqual(Pattern(b".{%d}" % (2 + spare)).program, 200)
         self.assertEqual(refused(b".{%d}" % (3 + spare)).code, "pattern")
 
     def test_tame_patterns_cost_nothing(self) -> None:
@@ -263,7 +273,7 @@ class RefusalTests(SynchronousTestCase):
         lazy, pattern = Pattern(b"/(a|b)", lazy=True), Pattern(b"/(a|b)")
         self.assertGreaterEqual(lazy.cost, pattern.cost)
         self.assertEqual(pattern.cost, 800 + 8 * 1024 * pattern.program)
-        lazy.compile()
+        self.assertIs(lazy.compile(), False)  # its literal is the same
         self.assertEqual(lazy.cost, pattern.cost)
         host = host_pattern(b"(a|b)")
         self.assertEqual(host.cost, 800 + 8 * 255 * host.program)
@@ -309,6 +319,7 @@ class HostPatternTests(SynchronousTestCase):
             (rb"user@a", "not a host"),
             (b"a" * 256, "not a host"),
             (b"a\tb", r"\x09"),
+            (b"a\x1fb", r"\x1F"),
             (rb"\[x\]", "not a host"),
         ]:
             with self.assertRaises(RouteRefused) as caught:

@@ -178,6 +178,7 @@ class ScanTests(SynchronousTestCase):
             (b"(\xc3\xbc)", "ASCII"),
             (b"[\xc3]", "ASCII"),
             (b"(\\Q\xc3\\E)", "ASCII"),
+            (b"\\\x80", "ASCII"),
             (b"(a{3}){400}", "1000"),
             (b"(a){1001}", "1000"),
             (b"(" * 50 + b"a" + b")" * 50, "nested"),
@@ -234,5 +235,5 @@ class AskedTests(SynchronousTestCase):
             self.assertFalse(pattern.matches(b"x"))
             self.assertEqual(asked.call_count, 0)
             self.assertTrue(pattern.matches(b"/a"))
-            self.assertFalse(pattern.compile())
+            self.assertIs(pattern.compile(), False)
             self.assertEqual(asked.call_count, 1)

@@ -28,6 +28,7 @@ class RouteTests(SynchronousTestCase):
         self.assertEqual(hash(Route(rb"Blog\.example")), hash(Route(rb"blog\.example")))
         self.assertNotEqual(Route(rb"blog\.example"), Route(rb"blog.example"))
         self.assertNotEqual(Route(rb"a", rb"/a"), Route(rb"a", rb"/A"))
+        self.assertNotEqual(Route(rb"a"), Route(rb"a", passthrough=True))
         self.assertNotEqual(Route(rb"a"), "a")
 
     def test_either_pattern_may_be_refused(self) -> None:
