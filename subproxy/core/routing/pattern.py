@@ -131,7 +131,7 @@ class Pattern:
 
     Attributes: C{source}, the bytes as registered; C{kind}; C{literal}, what every matching text
     begins with (the whole of it for a LITERAL); C{tail}, what it ends with, as far as that is
-    known; C{simple}, whether it is matched without RE2 (see
+    known of a REGEX; C{simple}, whether it is matched without RE2 (see
     L{subproxy.core.routing.simple_pattern}); C{program},
     the number of RE2 instructions that a match may have to go through for each byte (0 if it is
     simple); C{cost}, nanoseconds that one match may take; C{ignore_case}; C{limit}, the bytes of
@@ -183,7 +183,6 @@ class Pattern:
         self.literal = literal.lower() if ignore_case else literal
         if rest in (b"", b"$"):
             self.kind = Kind.LITERAL
-            self.tail = self.literal
         elif rest in (b".*", b".*$"):
             self.kind = Kind.PREFIX
         else:
@@ -293,7 +292,7 @@ def host_pattern(source: bytes, *, lazy: bool = False) -> Pattern:
             fault = host_fault(plain)
             if fault is not None:
                 raise RouteRefused("pattern", f"no request can name that host: {fault}")
-        pattern.literal = pattern.tail = plain
+        pattern.literal = plain
         return pattern
     for piece in (pattern.literal, pattern.tail):
         if b":" in piece and piece[:1] != b"[" and piece[-1:] != b"]":
