@@ -197,17 +197,19 @@ class ClientConnection(Protocol):
             self.takes = MinDataRate(bytes_taken(self.transport) or 0)
         self.takes.start(self.context.monotonic())
 
+    def _takes_too_slowly(self, takes: MinDataRate, now: float) -> bool:
+        limits = self.context.limits
+        taken = bytes_taken(self.transport) or 0
+        return takes.exceeded(now, taken, limits.body_grace, limits.body_rate)
+
     def deadline_passed(self, now: float) -> bool | None:
         """The sweeper looks: who took too long?"""
-        limits = self.context.limits
         state = self.state
         takes = self.takes
         if (
             takes is not None
             and (state is ConnectionState.OVER or not self.writable)
-            and takes.exceeded(
-                now, bytes_taken(self.transport) or 0, limits.body_grace, limits.body_rate
-            )
+            and self._takes_too_slowly(takes, now)
         ):
             self.close(CloseReason.SLOW_READER)
         elif (
@@ -231,10 +233,13 @@ class ClientConnection(Protocol):
                 self.close(CloseReason.TUNNEL_IDLE)
         elif state is ConnectionState.IDLE:
             # A while behind its answer: was that taken, or does it fill the kernel's buffers?
-            if waits_for_peer(self.transport):
-                self.close(CloseReason.ANSWER_UNTAKEN)
-            else:
+            if not waits_for_peer(self.transport):
+                self.takes = None
                 self.deadline = self.due
+            elif takes is None:
+                self._expect_taking()  # from now on; it is looked at again in the next sweep
+            elif self._takes_too_slowly(takes, now):
+                self.close(CloseReason.ANSWER_UNTAKEN)
         elif state in LISTENING:
             self._look_ahead()
         return None
@@ -318,18 +323,13 @@ class ClientConnection(Protocol):
 
     def lingered(self) -> None:
         """The client was read for a while: that ends, unless it still takes its last answer."""
-        limits, takes, transport = self.context.limits, self.takes, self.transport
+        takes = self.takes
         if (
             takes is not None
-            and waits_for_peer(transport)
-            and not takes.exceeded(
-                self.context.monotonic(),
-                bytes_taken(transport) or 0,
-                limits.body_grace,
-                limits.body_rate,
-            )
+            and waits_for_peer(self.transport)
+            and not self._takes_too_slowly(takes, self.context.monotonic())
         ):
-            self.wait(limits.linger)
+            self.wait(self.context.limits.linger)
         else:
             self.close(CloseReason.LINGER_TIMEOUT)
 

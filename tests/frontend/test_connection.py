@@ -115,8 +115,28 @@ class CloseReasonTests(SynchronousTestCase):
         client = Client(ok, HttpLimits(keepalive_timeout=20, body_grace=5))
         client.send(GET)
         self.patch(connection, "waits_for_peer", lambda transport: True)
-        client.wait(6)
+        client.wait(9)
+        self.assertFalse(client.closed)
+        client.wait(3)
         self.expect(client, CloseReason.ANSWER_UNTAKEN, True)
+
+    def test_an_answer_that_is_taken_slowly(self) -> None:
+        """What the kernel holds of it may take a while, at the least rate, and then is as usual."""
+        client = Client(ok, HttpLimits(keepalive_timeout=40, body_grace=5, body_rate=100))
+        now = client.clock.seconds
+        self.patch(connection, "bytes_taken", lambda transport: int(200 * now()))
+        self.patch(connection, "waits_for_peer", lambda transport: True)
+        client.send(GET)
+        client.wait(20)
+        client.send(GET)
+        client.wait(30)
+        self.assertEqual(client.received().count(b"200 OK"), 2)
+        self.assertFalse(client.closed)
+        self.patch(connection, "waits_for_peer", lambda transport: False)
+        client.wait(1)
+        self.assertIsNone(client.protocol.takes)
+        client.wait(10)
+        self.expect(client, CloseReason.KEEPALIVE_TIMEOUT, False)
 
     def test_a_truncated_answer(self) -> None:
         client = Client()

@@ -35,7 +35,6 @@ from subproxy.frontend.http2.frames import ErrorCode, Frame, FrameReader, Http2E
 from subproxy.frontend.http2.requests import Http2Requests
 from subproxy.frontend.http2.served_request import Late, ServedRequest
 from subproxy.frontend.limits import WRITE_BUFFER
-from subproxy.frontend.tcp_info import bytes_taken
 from subproxy.relay.receiving import ReceivingState
 from subproxy.telemetry.close_reason import CloseReason
 
@@ -258,13 +257,11 @@ class Http2Protocol(Http2Requests):
 
     def deadline_passed(self, now: float) -> bool:
         """The sweeper looks: who took too long? True if there may be more of them."""
-        limits, takes = self.context.limits, self.takes
+        takes = self.takes
         if (
             takes is not None
             and (self.state is ConnectionState.OVER or not self.writable)
-            and takes.exceeded(
-                now, bytes_taken(self.transport) or 0, limits.body_grace, limits.body_rate
-            )
+            and self._takes_too_slowly(takes, now)
         ):
             self.close(CloseReason.SLOW_READER)
         elif now >= self.due:
