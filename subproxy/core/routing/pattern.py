@@ -211,10 +211,9 @@ class Pattern:
             return
         self.simple = False
         try:
-            program, tail = scan(self.source, MAX_PROGRAM)
+            program, self.tail = scan(self.source, MAX_PROGRAM, ignore_case=self.ignore_case)
         except PatternFault as fault:
             raise RouteRefused("pattern", str(fault)) from None
-        self.tail = tail.lower() if self.ignore_case else tail
         self._charge(program)
 
     def _charge(self, program: int) -> None:

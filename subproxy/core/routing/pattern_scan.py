@@ -27,7 +27,7 @@ OVERHEAD: Final = 4
 _COUNT: Final = re.compile(rb"\{([0-9]{1,9})(,([0-9]{0,9}))?\}")
 _FLAGS: Final = re.compile(rb"\(\?(?:P?<[^>)]*>|[a-zA-Z^-]*:)")
 _FLAGS_ALONE: Final = re.compile(rb"\(\?[a-zA-Z^-]*\)")
-_HEX: Final = re.compile(rb"\\x(?:\{([0-9A-Fa-f]*)\}|([0-9A-Fa-f]{2}))")
+_HEX: Final = re.compile(rb"\\x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))")
 _OCTAL: Final = re.compile(rb"\\[0-7]{1,3}")
 _NAME: Final = re.compile(rb"\[:\^?[a-z]+:\]")
 
@@ -73,16 +73,16 @@ class _Group:
         self.count = max(self.count, count)
 
 
-def scan(source: bytes, most: int) -> tuple[int, bytes]:
+def scan(source: bytes, most: int, *, ignore_case: bool = False) -> tuple[int, bytes]:
     """Return the greatest number of instructions of C{source}, and the literal it must end with.
 
-    The literal is empty where there is doubt. Raises L{PatternFault} where the number is
-    above C{most}, where a repetition counts too far or parentheses are nested too deep, and for
-    characters beyond ASCII.
+    The literal is empty where there is doubt, and in lower case if C{ignore_case}. Raises
+    L{PatternFault} where the number is above C{most}, where a repetition counts too far or
+    parentheses are nested too deep, and for characters beyond ASCII.
     """
     groups = [_Group()]
     tail = bytearray()
-    alternative = False
+    doubtful = False  # what the pattern ends with
     at = 0
     while at < len(source):
         group = groups[-1]
@@ -105,6 +105,8 @@ def scan(source: bytes, most: int) -> tuple[int, bytes]:
             tail.clear()
             alone = _FLAGS_ALONE.match(source, at)
             if alone is not None:
+                # What follows, until its group ends, may match in either case.
+                doubtful = doubtful or (b"i" in alone[0] and not ignore_case)
                 at = alone.end()
                 continue
             flags = _FLAGS.match(source, at)
@@ -119,10 +121,8 @@ def scan(source: bytes, most: int) -> tuple[int, bytes]:
                 groups.pop()
                 groups[-1].item(group.work + 2, group.count)
         elif byte == 0x7C:
-            tail.clear()
-            alternative = alternative or len(groups) == 1
-            group.item(2)
-            group.last = 0
+            doubtful = doubtful or len(groups) == 1
+            group.work += 2
             at += 1
         elif byte in b"*+?":
             tail.clear()
@@ -147,14 +147,14 @@ def scan(source: bytes, most: int) -> tuple[int, bytes]:
             tail.append(byte)
             group.item(1)
             at += 1
-        if groups[-1].work > most:
-            break
     work = OVERHEAD + sum(group.work for group in groups)
     if work > most:
         raise PatternFault(
-            f"the pattern compiles to {work} instructions or more; at most {most} are allowed"
+            f"the pattern may compile to {work} instructions; at most {most} are allowed"
         )
-    return work, b"" if alternative or len(groups) > 1 else bytes(tail)
+    if doubtful or len(groups) > 1:
+        return work, b""
+    return work, bytes(tail.lower() if ignore_case else tail)
 
 
 def _escape(source: bytes, at: int) -> tuple[bytes | None, int, int]:
@@ -170,10 +170,10 @@ def _escape(source: bytes, at: int) -> tuple[bytes | None, int, int]:
         return b"", 0, at + 2
     if byte in b"pP":
         raise PatternFault(NO_UNICODE)
-    if byte == 0x78 and (number := _HEX.match(source, at)) is not None:
-        _check_character(int(number[1] or number[2] or b"0", 16))
+    if (number := _HEX.match(source, at)) is not None:
+        _check_character(int(number[1] or number[2], 16))
         return None, 1, number.end()
-    if 0x30 <= byte < 0x38 and (number := _OCTAL.match(source, at)) is not None:
+    if (number := _OCTAL.match(source, at)) is not None:
         _check_character(int(number[0][1:], 8))
         return None, 1, number.end()
     if byte >= 0x80:
@@ -201,7 +201,7 @@ def _class(source: bytes, at: int) -> tuple[int, int]:
         if byte == 0x5D and not first:
             return work, at + 1
         first = False
-        if byte == 0x5B and (name := _NAME.match(source, at)) is not None:
+        if (name := _NAME.match(source, at)) is not None:
             work += 6
             at = name.end()
         elif byte == 0x5C:

@@ -151,6 +151,13 @@ class KindTests(SynchronousTestCase):
         if b"(?m)" not in source:
             self.assertEqual(pattern.matches(text), expected)
 
+    def test_flags_within(self) -> None:
+        """Where they say that case is ignored, what the pattern ends with is in either case."""
+        for source in (b"/(?i)shop", b"(?i)/shop", b"/(?is)shop", b"/(a|s)?(?i)hop"):
+            pattern = Pattern(source)
+            self.assertTrue(pattern.matches(b"/sHOP" if b"a" in source else b"/SHOP"), source)
+            self.assertFalse(pattern.matches(b"/shops"), source)
+
     def test_capitals_at_the_end(self) -> None:
         """They are as they are, or, without case, no other than small letters."""
         for ignore_case, matching in ((False, b"aX"), (True, b"ax")):
@@ -229,6 +236,8 @@ class RefusalTests(SynchronousTestCase):
             (rb"*\.example", "for any text write .*"),
             (b"(", "missing )"),
             (rb"\h", "escape"),
+            (rb"\X", "escape"),
+            (rb"\x{}", "escape"),
             (b"(?P<a", "(?P<a"),
             (b"a\\", "trailing"),
             (b".{1001}", "1000"),

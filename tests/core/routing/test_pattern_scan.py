@@ -101,15 +101,16 @@ class ScanTests(SynchronousTestCase):
     def test_it_is_a_bound_of_the_program(self, source: bytes, ignore_case: bool) -> None:
         """Whatever RE2 compiles has no more instructions, and ends with what was read."""
         try:
-            work, tail = scan(source, 2000)
+            work, tail = scan(source, 2000, ignore_case=ignore_case)
             compiled = re2.compile(source, options(ignore_case=ignore_case))
         except (PatternFault, re2.error):
             return
         self.assertLessEqual(compiled.programsize, work, source)
-        for text in (b"a", b"ab", b"1", b"/", b"aa", b"a1", b".", b"-", b"a/"):
-            if compiled.fullmatch(text) is not None and b"(?" not in source:
-                ending = tail.lower() if ignore_case else tail
-                self.assertTrue(text.endswith(ending), (source, text, tail))
+        for text in (b"a", b"ab", b"1", b"/", b"aa", b"a1", b".", b"-", b"a/", b"A", b"aA", b"aB"):
+            if ignore_case:
+                text = text.lower()
+            if compiled.fullmatch(text) is not None:
+                self.assertTrue(text.endswith(tail), (source, text, tail))
 
     def test_repetitions_multiply(self) -> None:
         for source, work in [
@@ -127,6 +128,9 @@ class ScanTests(SynchronousTestCase):
             (b"[a-c]{10}", 80),
             (rb"\Qab\E{3}", 4),
             (b"a(?i){10}", 10),
+            (b"a{10}(?i){10}", 100),
+            (b"a$", 2),
+            (b"a^b", 3),
             (b"a{b", 3),
             (b"XY", 2),
         ]:
@@ -134,7 +138,7 @@ class ScanTests(SynchronousTestCase):
 
     def test_characters_by_number(self) -> None:
         """The last that a path can have is 7F, however it is spelt."""
-        for source in (rb"\x7f", rb"\x{7F}", rb"\177", rb"[\x7f]", b"\x7f"):
+        for source in (rb"\x7f", rb"\x{7F}", rb"\177", rb"[\x7f]", b"\x7f", b"\\\x7f"):
             self.assertEqual(scan(source, MOST)[0] - OVERHEAD > 0, True, source)
         for source in (rb"\x80", rb"\x{80}", rb"\x{fc}", rb"\200", rb"[\x80]", b"\x80", b"[\x80]"):
             self.assertEqual(reason(source), NO_OTHERS, source)
@@ -147,8 +151,13 @@ class ScanTests(SynchronousTestCase):
             (rb"[\d\d]", 14),
             (rb"[\.\.]", 6),
             (rb"\Qab\Ec", 3),
-            (rb"\Qab", 2),
+            (rb"\Qabc", 3),
             (rb"\Ea", 1),
+            (rb"\.\-", 2),
+            (rb"[^]a]", 6),
+            (rb"[[:alpha:][:digit:]]", 14),
+            (rb"\x41", 1),
+            (rb"\101", 1),
         ]:
             self.assertEqual(scan(source, MOST)[0] - OVERHEAD, work, source)
 
@@ -164,8 +173,20 @@ class ScanTests(SynchronousTestCase):
             (rb"(a)x\d", b""),
             (rb"(a", b""),
             (rb"(a)x\x41", b""),
+            (rb"(a)x[b]", b""),
+            (rb"(a)x(?s)", b""),
+            (rb"(a)(?s)x", b"x"),
+            (rb"(a)(?i)x", b""),
+            (rb"(a|(?i)b)x", b""),
+            (rb"(a)|(b)c", b""),
+            (rb"a|(b|c)d", b""),
+            (rb"(a)\Q\Eb", b"b"),
+            (rb"(a)b\Ec", b"bc"),
+            (rb"(a)b$c", b"c"),
+            (rb"(a)b$", b"b"),
         ]:
             self.assertEqual(scan(source, MOST)[1], tail, source)
+        self.assertEqual(scan(b"(?i)(a)X", MOST, ignore_case=True)[1], b"x")
 
     def test_what_is_refused(self) -> None:
         for source, words in [
@@ -185,9 +206,22 @@ class ScanTests(SynchronousTestCase):
         ]:
             self.assertIn(words, reason(source), source)
         self.assertEqual(reason(b"(" * 49 + b"a" + b")" * 49), "")
-        for source in (b"a{1000}", b"(a{10}){100}", b"((a{2}){5}){100}", b"a{0,1000}"):
+        for source in (
+            b"a{1000}",
+            b"(a){1000}",
+            b"(a{10}){100}",
+            b"((a{2}){5}){100}",
+            b"a{0,1000}",
+        ):
             self.assertEqual(reason(source), "", source)
-        for source in (b"(a{10}){101}", b"((a{2}){5}){101}", b"a{0,1001}", b"(b?a{3}){334}"):
+        for source in (
+            b"(a{10}){101}",
+            b"((a{10})b){101}",
+            b"((a{2}){5}){101}",
+            b"a{0,1001}",
+            b"a{100}(?i){11}",
+            b"(b?a{3}){334}",
+        ):
             self.assertIn("1000", reason(source), source)
 
     def test_the_bound(self) -> None:
