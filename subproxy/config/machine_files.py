@@ -7,6 +7,7 @@ left out, with a line that says why: the others are as good as before.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -34,6 +35,10 @@ LONGEST: Final = 65_536
 """Bytes of a file."""
 
 FILES: Final = ("kernel", "initramfs", "disk")
+
+
+_NOT_OF_THE_FILE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})
+"""Errors that say nothing of what a file holds: another look may read it."""
 
 
 class MachineFileError(Exception):
@@ -163,21 +168,26 @@ class MachineRules:
 def read_machine_files(
     folder: str, rules: MachineRules
 ) -> tuple[tuple[Machine, ...], tuple[str, ...]]:
-    """The machines of a folder, and why what else is there is left out, a line each."""
+    """
+    The machines of a folder, and why what else is there is left out, a line each.
+
+    @raise OSError: nobody can tell what is there, for want of a descriptor or a permission, say:
+        that is not the same as nothing, which would end what runs.
+    """
     machines: list[Machine] = []
     lines: list[str] = []
     try:
         names = sorted(each for each in os.listdir(folder) if each.endswith(SUFFIX))
     except FileNotFoundError:
         return (), ()
-    except OSError as error:
-        return (), (printable(f"{folder}: {error.strerror}"),)
     for name in names:
         path = os.path.join(folder, name)
         try:
             machine = parse_machine(read_file(path), path)
             rules.add(machine)
         except OSError as error:
+            if error.errno in _NOT_OF_THE_FILE:
+                raise
             lines.append(printable(f"{path}: {error.strerror}"))
         except MachineFileError as error:
             lines += [each if each.startswith(path) else f"{path}: {each}" for each in error.lines]

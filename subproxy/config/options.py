@@ -134,7 +134,9 @@ class Options(usage.Options):
         except ConfigurationError as error:
             fail("\nsubproxy: ".join(error.lines()))
         except OSError as error:
-            fail(f"--config={self['config']}: {error.strerror}")
+            path = self["config"]
+            what = f"--config={path}" if error.filename == path else error.filename
+            fail(f"{what}: {error.strerror}")
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
         self.settings = self.effective.settings

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.config import machine_files
 from subproxy.config.machine_files import (
     LONGEST,
     MachineFileError,
@@ -93,6 +98,20 @@ class MachineFilesTests(SynchronousTestCase):
             read_machine_files(str(self.folder / "nowhere"), rules),
             ((), ()),
         )
+
+    def test_what_nobody_can_look_into(self) -> None:
+        """That is not nothing: what runs of it would be ended."""
+        rules = MachineRules((), None, "/run/m", 12345)
+        self.write("blog", machine_text(BLOG))
+
+        def fails(path: str) -> Any:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+
+        with mock.patch.object(machine_files, "read_file", fails):
+            self.assertRaises(OSError, read_machine_files, str(self.folder), rules)
+        with mock.patch.object(os, "listdir", fails):
+            error = self.assertRaises(OSError, read_machine_files, str(self.folder), rules)
+        self.assertEqual(error.filename, str(self.folder))
 
     def test_templates(self) -> None:
         """A name is one machine's, whichever came first; what is refused is in nobody's way."""
