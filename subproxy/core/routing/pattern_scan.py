@@ -25,6 +25,8 @@ OVERHEAD: Final = 4
 """Instructions that every program has."""
 
 _COUNT: Final = re.compile(rb"\{([0-9]{1,9})(,([0-9]{0,9}))?\}")
+_AT_MOST: Final = re.compile(rb"\{,([0-9]{1,9})\}")
+"""A repetition of Python's; to RE2 it is these characters, and matches nothing that we have."""
 _FLAGS: Final = re.compile(rb"\(\?(?:P?<[^>)]*>|[a-zA-Z^-]*:)")
 _FLAGS_ALONE: Final = re.compile(rb"\(\?[a-zA-Z^-]*\)")
 _HEX: Final = re.compile(rb"\\x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))")
@@ -134,6 +136,11 @@ def scan(source: bytes, most: int, *, ignore_case: bool = False) -> tuple[int, b
             high = low if counted[2] is None else int(counted[3] or low + 1)
             group.operator(low, max(low, high), open_end=counted[3] == b"")
             at = counted.end()
+        elif byte == 0x7B and (most_alone := _AT_MOST.match(source, at)) is not None:
+            said, limit = most_alone[0].decode(), most_alone[1].decode()
+            raise PatternFault(
+                f"RE2 takes {said} for characters, not for a count; write {{0,{limit}}}"
+            )
         elif byte == 0x24 and at + 1 == len(source):
             group.item(1)
             at += 1

@@ -226,6 +226,8 @@ class RefusalTests(SynchronousTestCase):
             (b"(?#a)", "comments"),
             (rb"a\Z", "anchored"),
             (rb"(a)\1", "back-references"),
+            (b"[a-z]{,63}", "{0,63}"),
+            (b"(a{,3}|b)", "{0,3}"),
             (b"a++", "possessive"),
             (b"a*+", "possessive"),
             (b"a**", "**"),
