@@ -89,6 +89,7 @@ class TameTests(SynchronousTestCase):
             rb"[a]+ab",
             rb"[a-a]",
             rb"[a-cx-z]",
+            rb"[xX]",
         ]:
             self.assertTrue(is_simple(source), source)
 
@@ -97,6 +98,7 @@ class TameTests(SynchronousTestCase):
             rb".*a.",
             rb".*a.....",
             rb".*[ab][ab]",
+            rb".*[Aa]x",
             rb".*a.*b",
             rb".*a?",
             rb"[a-z]+[0-9a]+",
@@ -114,6 +116,7 @@ class TameTests(SynchronousTestCase):
             rb"[a^]",
             rb"[-a]",
             rb"[a-\d]",
+            rb"[!-\.]",
             rb"[\d-a]",
             rb"[b-a]",
             rb"[a-c-e]",
@@ -145,6 +148,7 @@ class TameTests(SynchronousTestCase):
         self.assertTrue(is_simple(rb"[a-z]*-[0-9]", ignore_case=True))
         self.assertTrue(is_simple(rb"[@\[]+`x", ignore_case=True))
         self.assertTrue(is_simple(rb"[a-z]*x", ignore_case=True))
+        self.assertTrue(is_simple(rb".*[Aa]x", ignore_case=True))
 
     @given(sequences)
     @settings(relaxed, max_examples=examples(300))
