@@ -69,7 +69,7 @@ class RouteTable:
                 self._matched = {}
         before = paths.cost
         paths.add(pool)
-        if host.kind is not Kind.LITERAL and paths.cost != before:
+        if host.kind is not Kind.LITERAL:
             self._patterns.change(paths.key, paths.cost - before)
 
     def discard(self, pool: Pool) -> None:
@@ -79,7 +79,7 @@ class RouteTable:
         before = paths.cost
         paths.discard(pool)
         if not paths.is_empty():
-            if host.kind is not Kind.LITERAL and paths.cost != before:
+            if host.kind is not Kind.LITERAL:
                 self._patterns.change(paths.key, paths.cost - before)
             return
         del self._hosts[host]

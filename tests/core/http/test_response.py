@@ -142,6 +142,13 @@ class CheckTrailersTests(SynchronousTestCase):
             [(b"X-Sum", b"1")],
         )
 
+    def test_what_the_head_has_nominated(self) -> None:
+        """It goes no further here either, whatever its case."""
+        head = check_response(b"GET", 200, b"", [(b"Connection", b"X-Sum\t, b")])
+        self.assertEqual(head.nominated, {b"x-sum", b"b"})
+        trailers = [(b"x-SUM", b"1"), (b"A", b"2")]
+        self.assertEqual(check_trailers(trailers, head.nominated), [(b"A", b"2")])
+
     def test_how_much_may_be_said(self) -> None:
         value = b"v" * (MAX_RESPONSE_HEAD // 2 - 1)
         fields = [(b"A", value), (b"B", value)]
