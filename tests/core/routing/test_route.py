@@ -35,6 +35,20 @@ class RouteTests(SynchronousTestCase):
         self.assertRaises(RouteRefused, Route, b"(", b"/")
         self.assertRaises(RouteRefused, Route, b"a", b"(")
 
+    def test_a_lazy_one_may_be_refused_when_it_is_compiled(self) -> None:
+        """It is told which of the two patterns it was."""
+        self.assertIs(Route(b"(a)", b"/(b)", lazy=True).compile(), False)
+        for host, path, words in ((rb"(\h)", b"/", "host: "), (b"a", rb"/(\h)", "path: ")):
+            route = Route(host, path, lazy=True)
+            self.assertIn(words, self.assertRaises(RouteRefused, route.compile).reason)
+
+    def test_there_and_back_as_words(self) -> None:
+        """What one process tells another of it."""
+        for passthrough in (False, True):
+            route = Route(rb"a\.example", b"/(x|y)", passthrough=passthrough)
+            self.assertEqual(Route.of_words(route.words()), route)
+            self.assertEqual("passthrough" in route.words(), passthrough)
+
     def test_whose_cost_is_shared(self) -> None:
         """Literal hosts share with none but themselves, patterns with every pattern."""
         literal, pattern = Route(b"a", b"/(x)"), Route(b"(a)", b"/(x)")
