@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
+from typing import ClassVar, cast
 
 from guest.core.errors import RequestFailed, RequestRefused
 from guest.core.response import Response
@@ -46,6 +48,26 @@ class AnswerTests(ProgramCase):
         self.assertEqual(asked.read(), b"abc")
         self.assertEqual(response.final_trailers(), [(b"T", b"u")])
         self.assertEqual(len(self.pool), 1)
+
+    def test_what_is_read_is_acknowledged(self) -> None:
+        """Over TCP, while more is to come: a program without TCP_NODELAY waits for that."""
+
+        class Tcp:
+            family = socket.AF_INET
+            options: ClassVar[list[tuple[int, int, int]]] = []
+
+            def setsockopt(self, *option: int) -> None:
+                self.options.append(cast("tuple[int, int, int]", option))
+
+        asked = self.ask()
+        real, self.line.socket = self.line.socket, Tcp()
+        self.line.protocol.connection_made(self.line)
+        self.line.socket = real
+        self.program(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        self.assertEqual(Tcp.options, [(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)])
+        self.program(b"ok")
+        self.assertEqual(asked.read(), b"ok")
+        self.assertEqual(len(Tcp.options), 1)
 
     def test_chunks_that_come_at_once(self) -> None:
         asked = self.ask()
