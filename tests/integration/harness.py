@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
@@ -22,12 +23,30 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TWISTD = [str(Path(sys.executable).parent / "twistd")]
 DEADLINE = 30.0
 
+LISTENERS = {
+    "--http=": "HTTP on",
+    "--https=": "HTTPS on",
+    "--admin=": "admin on",
+    "--peer-listen=": "other hosts on",
+}
+"""What a proxy says of each listener when that is there. One that can't be had ends it."""
+
+
+_ports: deque[socket.socket] = deque(maxlen=256)
+"""Sockets that keep the ports which were given last."""
+
 
 def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """
+    A TCP port that nobody listens on, and that nobody else is given: by this function, or by the
+    kernel. It stays bound here: who is told to may listen there beside that, as servers do
+    (C{SO_REUSEADDR}).
+    """
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _ports.append(keeper)
+    return int(keeper.getsockname()[1])
 
 
 def wait_until(
@@ -150,9 +169,9 @@ class World:
             *options,
         ]
         self.proxy = self.start("proxy", command)
-        self.proxy.wait_for("HTTP on", deadline=deadline)
-        if any(option.startswith("--admin=") for option in options):
-            self.proxy.wait_for("admin on", deadline=deadline)
+        for option, said in LISTENERS.items():
+            if any(word.startswith(option) for word in command):
+                self.proxy.wait_for(said, deadline=deadline)
         return self.proxy
 
     def start(self, name: str, command: list[str], **environment: str) -> Process:
