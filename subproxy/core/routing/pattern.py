@@ -287,10 +287,9 @@ def host_pattern(source: bytes, *, lazy: bool = False) -> Pattern:
             raise RouteRefused("pattern", "a host is matched without its port; leave the port out")
         if not plain:
             raise RouteRefused("pattern", "the host is empty; '.*' matches any host")
-        if plain.translate(None, REG_NAME) or len(plain) > MAX_HOST:
-            fault = host_fault(plain)
-            if fault is not None:
-                raise RouteRefused("pattern", f"no request can name that host: {fault}")
+        fault = host_fault(plain)
+        if fault is not None:
+            raise RouteRefused("pattern", f"no request can name that host: {fault}")
         pattern.literal = plain
         return pattern
     for piece in (pattern.literal, pattern.tail):

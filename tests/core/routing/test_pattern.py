@@ -388,6 +388,7 @@ class PathPatternTests(SynchronousTestCase):
             (b"/a\\?x=.*", "query"),
             (b"/a#x.*", "query"),
             (b"/[a-z]+ x", "' '"),
+            (b"/(a|b) x", "' '"),
             (b'/a[ "]b', "class"),
             (b"/a\x00", r"\x00"),
         ]:
