@@ -412,8 +412,6 @@ def _refusal(message: bytes | str) -> RouteRefused:
         )
     if text.startswith("invalid repetition size"):
         return RouteRefused("pattern", "a repetition counts from the less to the more, as in {2,3}")
-    if "too large" in text or "too deep" in text or "nesting" in text:
-        return RouteRefused("pattern", "the pattern is too large to compile")
     return RouteRefused("pattern", f"RE2 says: {text}")
 
 

@@ -239,6 +239,7 @@ class RefusalTests(SynchronousTestCase):
             (b"(", "missing )"),
             (rb"\h", "escape"),
             (rb"\X", "escape"),
+            (b"\\\x80", "ASCII"),
             (rb"\x{}", "escape"),
             (b"(?P<a", "(?P<a"),
             (b"a\\", "trailing"),
@@ -252,6 +253,11 @@ class RefusalTests(SynchronousTestCase):
             self.assertEqual(refusal.code, "pattern", source)
             self.assertIn(words, refusal.reason, source)
             self.assertEqual(str(refusal), f"{refusal.reason} [pattern]")
+
+    def test_without_case_there_is_ascii_alone(self) -> None:
+        """RE2 knows both cases of other letters, and we do not."""
+        self.assertIs(Pattern(b"a\x80").kind, Kind.LITERAL)
+        self.assertRaises(RouteRefused, Pattern, b"a\x80", ignore_case=True)
 
     def test_bytes_of_a_pattern(self) -> None:
         self.assertEqual(Pattern(b"a" * 1024).kind, Kind.LITERAL)
