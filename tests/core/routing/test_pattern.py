@@ -15,6 +15,7 @@ from subproxy.core.routing.pattern import (
     Pattern,
     RouteRefused,
     _has_alternative,
+    _is_sound,
     escape,
     host_pattern,
     options,
@@ -121,6 +122,15 @@ class KindTests(SynchronousTestCase):
             pattern = Pattern(source)
             self.assertEqual((pattern.kind, pattern.literal), (kind, literal), source)
             self.assertEqual(pattern.program > 0, not pattern.simple, source)
+            # Nor had RE2 to say so.
+            self.assertEqual(Pattern(source, lazy=True).literal, literal, source)
+        self.assertEqual(host_pattern(rb"blog\.(a|b)").literal, b"blog.")
+
+    def test_re2_is_asked_where_matches_lie(self) -> None:
+        """Where it says no, the literal was misread."""
+        compiled = re2.compile(b"/a(b|d)", options(ignore_case=False))
+        for literal, sound in ((b"/", True), (b"/a", True), (b"/ab", False), (b"/ad", False)):
+            self.assertIs(_is_sound(compiled, literal, False), sound, literal)
 
     @given(tokens, texts)
     @example(b"a|b", b"b")
@@ -195,6 +205,8 @@ class AlternativeTests(SynchronousTestCase):
             (b"|a", True),
             (b"(a|b)", False),
             (b"((a)|b)|c", True),
+            (b"((a)|b)", False),
+            (b"(a)(b|c)", False),
             (b"((a)(b|c))", False),
             (b"((a|b)", False),
             (b"(a)b|c", True),
