@@ -271,7 +271,7 @@ class Registry:
         holding = self._holdings.get(member.identity)
         if holding is None:
             holding = _Holding()
-        if pool is None or pool not in holding.pools:
+        if pool not in holding.pools:
             if len(holding.pools) >= quota:
                 self._make_room(member.identity, lambda _: True)
             if len(holding.pools) >= quota:

@@ -29,7 +29,15 @@ class DeclaredRouteTests(SynchronousTestCase):
         self.assertEqual(self.registry.expire(1e6), [])
         self.assertEqual(list(self.registry.owners()), [])
         self.assertEqual(self.registry.generation, 1)
+        self.registry.declare(SHOP, 2.0)
+        self.assertEqual(self.registry.generation, 2)
         self.assertIs(Router(self.registry).lookup(b"blog.example", b"/"), pool)
+
+    def test_its_owner_is_asked_for_whoever_makes_it(self) -> None:
+        """Also where a guest registers it that nobody has declared it for."""
+        member = make_member("vm")
+        self.assertIs(self.registry.register(member, BLOG, 0.0).owner, self.owner)
+        self.assertIsNone(self.registry.register(member, SHOP, 0.0).owner)
 
     def test_members_come_and_go(self) -> None:
         pool = self.registry.declare(BLOG, 0.0)
@@ -68,6 +76,7 @@ class DeclaredRouteTests(SynchronousTestCase):
         """It is as any other then."""
         pool = self.registry.declare(BLOG, 0.0)
         self.registry.undeclare(pool, 10.0)
+        self.assertEqual(self.registry.expire(9.0 + LINGER), [])
         self.assertEqual(self.registry.expire(10.0 + LINGER), [pool])
         member = make_member("vm")
         pool = self.registry.declare(BLOG, 0.0)

@@ -51,6 +51,8 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(self.registry.generation, 2)
         self.registry.expire(LINGER)
         self.assertEqual(self.registry.generation, 3)
+        self.registry.outdate()
+        self.assertEqual(self.registry.generation, 4)
 
     def test_iteration(self) -> None:
         pool = self.registry.register(self.member, BLOG, 0.0)
@@ -276,6 +278,33 @@ class LimitTests(SynchronousTestCase):
         registry.remove(member, 1.0)
         registry.register(member, second, 2.0)
         self.assertEqual(list(registry.routes()), [second])
+
+    def test_vacant_patterns_stay_where_there_is_room(self) -> None:
+        first, second = Route(b"(a)"), Route(b"(b)")
+        registry = Registry(limits=RegistryLimits(program=2 * first.program))
+        member = make_member("vm")
+        registry.register(member, first, 0.0)
+        registry.remove(member, 1.0)
+        registry.register(member, second, 2.0)
+        self.assertEqual(list(registry.routes()), [first, second])
+
+    def test_what_a_request_may_cost(self) -> None:
+        """What would make one too costly is not there then; what is vacant makes room."""
+        member = make_member("vm")
+        registry = Registry()
+        routes = [Route(b"a", b"/(a|b)%d?" % number) for number in range(100)]
+        with self.assertRaises(RouteRefused) as caught:
+            for made in routes:
+                registry.register(member, made, 0.0)
+        self.assertEqual(caught.exception.code, "quota")
+        self.assertIn("could take", caught.exception.reason)
+        served, refused = routes[: len(registry)], routes[len(registry)]
+        self.assertEqual(list(registry.routes()), served)
+        self.assertIsNone(registry.pool(refused))
+        registry.register(member, Route(b"b", b"/(a|b)"), 0.0)
+        registry.unregister(member, served[0], 1.0)
+        registry.register(member, refused, 2.0)
+        self.assertIsNone(registry.pool(served[0]))
 
     def test_only_what_helps_makes_room(self) -> None:
         """Vacant literals cost nothing: their places are kept."""
