@@ -104,7 +104,7 @@ class PrefixTree(Generic[T]):
         """
         node = self._get(key)
         node.cost += cost
-        if node.values or node.parent is None:
+        if node.values:
             node.settle()
         else:
             self._prune(node)

@@ -24,6 +24,7 @@ class ExplanationTests(SynchronousTestCase):
             (b"a", b"/x[y]?"),
             (b"a", b"/x"),
             (b"a", b"/z"),
+            (b"a", b"/zz"),
         ]:
             self.registry.register(member, Route(host, path), 0.0)
 
@@ -45,7 +46,7 @@ class ExplanationTests(SynchronousTestCase):
         )
         self.assertIs(explanation.winner, explanation.candidates[0].pool)
         self.assertEqual(explanation.reason, Rule.LITERAL_PATH.sentence)
-        self.assertEqual([str(pool.route) for pool in explanation.same_host], ["a /z"])
+        self.assertEqual([str(pool.route) for pool in explanation.same_host], ["a /zz", "a /z"])
 
     def test_the_only_one(self) -> None:
         explanation = self.explain(b"c", b"/x")

@@ -33,3 +33,5 @@ class ApartTests(SynchronousTestCase):
         registry.remove(other, 0.0)
         registry.expire(registry.linger)
         registry.register(member, route(4), 0.0)
+        # Those that are forgotten make no room for others.
+        self.assertRaises(RouteRefused, registry.register, member, route(5), 0.0)
