@@ -224,7 +224,7 @@ class HandoverTests(SynchronousTestCase):
         """Sockets that systemd made, for clients and for guests; and handed over again."""
         program = (
             "import os, socket, sys\n"
-            "http = socket.socket(); http.bind(('127.0.0.1', int(sys.argv[1]))); http.listen()\n"
+            "http = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
             "vm = socket.socket(socket.AF_UNIX); vm.bind(sys.argv[2]); vm.listen()\n"
             "fds = [http.detach(), vm.detach()]\n"
             "high = [os.dup2(fd, 20 + i) for i, fd in enumerate(fds)]\n"

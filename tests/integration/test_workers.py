@@ -395,9 +395,7 @@ class WorkersTests(SynchronousTestCase):
 
     def test_that_cannot_listen(self) -> None:
         """Another program has the port: one line, status 1, and nobody is left."""
-        with socket.socket() as other:
-            other.bind(("127.0.0.1", self.world.port))
-            other.listen()
+        with socket.create_server(("127.0.0.1", self.world.port)):
             proxy = self.world.start_proxy("--workers=2")
             self.assertEqual(proxy.wait(), 1)
         proxy.wait_for("Address already in use")
