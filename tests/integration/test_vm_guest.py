@@ -33,7 +33,7 @@ from tests.integration.qemu import (
 LARGE = 64 * vm_app.MEBIBYTE
 APP = "tests/integration/vm_app.py:App"
 MINIMAL_APP = "tests/integration/vm_minimal_app.py"
-BOOT = 90.0
+BOOT = 180.0
 """Seconds that two machines may take to boot on two busy cores."""
 
 MINIMAL_LIMIT = 10_000_000

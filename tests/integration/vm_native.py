@@ -23,7 +23,7 @@ from vm_app import BLOCK, MEBIBYTE, digest, pattern
 PYTHON = [sys.executable, "-S", "-B"]
 TWISTD = [*PYTHON, "-c", "from twisted.scripts.twistd import run; run()"]
 LARGE = 8 * MEBIBYTE
-DEADLINE = 40.0
+DEADLINE = 90.0
 
 
 class Child:
