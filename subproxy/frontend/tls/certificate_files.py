@@ -166,7 +166,7 @@ def watched_folders(paths: Sequence[str], found: Sequence[CertificateFiles]) -> 
                     folders.update(
                         os.path.realpath(each.path)
                         for each in entries
-                        if each.name[:1] != "." and os.path.isdir(each.path)
+                        if each.name[:1] != "." and _is_folder(each.path, {}, each.is_dir)
                     )
             except OSError:
                 pass
