@@ -12,6 +12,8 @@ from typing import Protocol
 
 from subproxy.core.exchange import Exchange, Headers
 from subproxy.frontend.deadlines import MinDataRate
+from subproxy.frontend.interfaces import IClientStream
+from subproxy.frontend.limits import HttpLimits
 
 _SMALL = 4096
 """Pieces up to this are joined: one of its own costs more than they hold."""
@@ -131,6 +133,17 @@ class RequestBodyBuffer:
         if self.flows and self._held:
             exchange.request_data(self.held())
         return self.flows and self._body.complete
+
+    def is_late(self, now: float, stream: IClientStream, limits: HttpLimits) -> bool:
+        """
+        Whether the client has been waited for too long.
+
+        Once its answer, C{stream}, has begun the two may be a conversation: it is over when it
+        idles. Before that the slowest rate counts.
+        """
+        if stream.begun:
+            return self.idles(now, stream.sent, limits.tunnel_idle)
+        return self.too_slow(now, limits.body_grace, limits.body_rate)
 
     def too_slow(self, now: float, grace: float, rate: int) -> bool:
         """Whether the client is behind its slowest rate by more than C{grace} seconds."""

@@ -45,15 +45,8 @@ class RequestBodyReader:
         return self.body.complete
 
     def too_slow(self, now: float) -> bool:
-        """
-        Whether the client is behind its slowest rate by more than its grace.
-
-        Once its answer has begun the two may be a conversation, which is over when it idles.
-        """
-        limits, stream = self._context.limits, self.client_stream
-        if stream.begun:
-            return self.body.idles(now, stream.sent, limits.tunnel_idle)
-        return self.body.too_slow(now, limits.body_grace, limits.body_rate)
+        """See L{RequestBodyBuffer.is_late}."""
+        return self.body.is_late(now, self.client_stream, self._context.limits)
 
     def restart_pace(self, started: float) -> None:
         """The client has been waited for since C{started}, and owes nothing from before."""

@@ -300,13 +300,9 @@ class ServedRequest:
         return self._body is None or self._body.complete
 
     def too_slow(self, now: float) -> bool:
-        """See L{subproxy.frontend.request_body_reader.RequestBodyReader.too_slow}."""
-        limits, stream, body = self._shell.context.limits, self.client_stream, self._body
-        if body is None:
-            return False
-        if stream.begun:
-            return body.idles(now, stream.sent, limits.tunnel_idle)
-        return body.too_slow(now, limits.body_grace, limits.body_rate)
+        """See C{RequestBodyBuffer.is_late}."""
+        body, limits = self._body, self._shell.context.limits
+        return body is not None and body.is_late(now, self.client_stream, limits)
 
     def restart_pace(self, started: float) -> None:
         """The client has been waited for since C{started}, and owes nothing from before."""
