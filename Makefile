@@ -1,6 +1,6 @@
 # make           a virtual environment in .venv, with this package in it and its extensions
 # make demo      the main job, without a VM: 15 s to 2 minutes on a fresh machine
-# make test      unit tests under trial and pytest, integration tests under trial: 12 to 20 minutes
+# make test      unit tests under trial and pytest, integration tests under trial: 12 to 21 minutes
 # make lint      formatting, lint and types
 # make coverage  branch coverage of what `make test` has measured
 # make machines  what boots machines, and Twisted's own suites on our reactor (.ci/install-vm-tools)
@@ -45,7 +45,7 @@ demo: $(VENV)/.base-$(HASH)
 RUN := $(BIN)/python -m tools.testing.run
 
 test: $(VENV)/.test-$(HASH)
-	@echo '12 to 20 minutes on two cores. Not in it: machines, and suites of Twisted (make machines).'
+	@echo '12 to 21 minutes on two cores. Not in it: machines, and suites of Twisted (make machines).'
 	@rm -f .coverage .coverage.*
 	@$(RUN) unit integration
 	@$(MAKE) -s coverage
