@@ -30,6 +30,7 @@ class IResponseSink(Interface):
     """
 
     supports_interim = Attribute("Whether the client understands interim responses.")
+    read_size = Attribute("Bytes of a streamed body that may be read of its guest at once.")
 
     def interimReceived(status: int, headers: Headers) -> int:
         """

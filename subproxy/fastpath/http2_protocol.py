@@ -68,9 +68,7 @@ class FastHttp2Protocol(Http2Protocol):
         self.transport = transport
         self.peer = peer
         self.context.connections.replaced(before, self)
-        self.connection.begin(self.context.web_sockets())
-        self.wait(self.context.limits.header_timeout)
-        self.flush()
+        self.begin()
 
     # What came.
 

@@ -266,6 +266,11 @@ class ClientStream:
         return ClientSocket(self._connection, self)
 
     @property
+    def read_size(self) -> int:
+        """See L{IResponseSink<subproxy.core.interfaces.IResponseSink>}."""
+        return self._connection.read_size
+
+    @property
     def plain(self) -> bool:
         """The body is written as it comes: by its length, without chunks."""
         return self.answer is ResponseState.STREAMING and self._encoder.plain

@@ -30,7 +30,7 @@ from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.interfaces import IBodySource
-from subproxy.frontend.limits import WRITE_BUFFER
+from subproxy.frontend.limits import READ_SIZE, WRITE_BUFFER
 from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
 from subproxy.relay.receiving import TRANSITIONS as RECEIVING_TRANSITIONS
 from subproxy.relay.receiving import UNHEARD, ReceivingState
@@ -60,6 +60,7 @@ class ClientConnection(Protocol):
     # The compiled path asks for these with each piece of a streamed answer: without a look-up.
     __slots__ = ("tunnel", "writable")
     transport: Any
+    read_size = READ_SIZE
 
     def __init__(self, context: FrontendContext) -> None:
         self.context = context

@@ -144,6 +144,10 @@ class IClientConnection(Protocol):
     def lendable(self) -> bool:
         """Whether the transport is a plain socket."""
 
+    @property
+    def read_size(self) -> int:
+        """Bytes of a body that may be read of its guest at once."""
+
     def write(self, data: bytes) -> None:
         """Write to the client."""
 

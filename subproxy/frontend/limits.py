@@ -20,6 +20,10 @@ Bytes that wait for a client before it is waited for, the C{bufferSize} of its t
 longest answer that rides in a frame, with its head. Of both paths: it decides when one is logged.
 """
 
+READ_SIZE = 79_872
+"""Bytes of a body that are read of its guest at once, if they are: over TLS not more than
+L{WRITE_BUFFER}, so that its client is not waited for with each."""
+
 
 def _limit(default: float, unit: str, option: str, help: str) -> float:
     return field(default=default, metadata={"unit": unit, "option": option, "help": help})

@@ -35,6 +35,7 @@ cdef class ReceivingStream(Handle):
     cdef Py_ssize_t offered_at
     cdef Py_ssize_t offered_size
     cdef public int most  # bytes that one multishot receive takes, if that can be told
+    cdef public int read_size  # bytes of one receive, where much comes
     cdef int dying
     cdef list backlog
     cdef object quiet

@@ -23,8 +23,8 @@ cdef extern from "gather.h":
     int trim_last(list, Py_ssize_t) except -1
 
 cdef enum:
-    # Bytes of a receive into a buffer of its own: as many as go on, in one piece and over TLS, to a
-    # client of whom no more is to wait than subproxy.frontend.limits.WRITE_BUFFER.
+    # Bytes of a receive into a buffer of its own, if nobody says else: as many as go on, in one piece
+    # and over TLS, to a client of whom no more is to wait than subproxy.frontend.limits.WRITE_BUFFER.
     BULK = 78 * 1024
     FULL = 4  # full buffers in a row after which that is done
 
@@ -49,6 +49,7 @@ cdef class ReceivingStream(Handle):
     def __cinit__(self, *args, **kw):
         self.fd = -1
         self.most = MOST
+        self.read_size = BULK
 
     cdef int lose(self, object reason) except -1:
         """C{connectionLost}, as the reactor calls it: what it raises is logged."""
@@ -160,8 +161,10 @@ cdef class ReceivingStream(Handle):
                 self.offered_size,
             )
         elif self.bulk:
-            self.incoming = PyBytes_FromStringAndSize(NULL, BULK)
-            self.engine.receive_into(self, self, self.fd, PyBytes_AS_STRING(self.incoming), BULK)
+            self.incoming = PyBytes_FromStringAndSize(NULL, self.read_size)
+            self.engine.receive_into(
+                self, self, self.fd, PyBytes_AS_STRING(self.incoming), self.read_size
+            )
         else:
             self.capped = self.engine.receive(self, self.fd, self.most)
         return 0

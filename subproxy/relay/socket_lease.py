@@ -53,6 +53,16 @@ def grow_send_buffer(transport: Any) -> None:
             pass
 
 
+def read_at_most(transport: Any, size: int) -> None:
+    """
+    Let C{transport} read C{size} bytes at once, where its peer sends as fast as they are read.
+
+    Of the ring's transports; others have a size of their own.
+    """
+    if hasattr(transport, "read_size"):
+        transport.read_size = size
+
+
 def lend_reading(transport: Any, then: Callable[[bytes], None]) -> None:
     """
     Stop reading; then call C{then}, now or later, with what was read already.

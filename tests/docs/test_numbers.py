@@ -22,6 +22,7 @@ from subproxy.core.routing import route_table
 from subproxy.endpoints import hybrid, listening
 from subproxy.frontend import deadlines, half_close
 from subproxy.frontend.http1 import disconnect_probe, unreadable_head
+from subproxy.frontend.http2 import bounds
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.proxy_protocol import header
 from subproxy.subscription import session, time_share, turn_budget
@@ -153,10 +154,36 @@ class HttpTests(Case):
     def test_access_log(self) -> None:
         self.assertEqual((access_log.FLUSH_AFTER, access_log.MODE), (1.0, 0o640))
         self.says(
-            f"when less than {WRITE_BUFFER // KIB} KiB of it wait",
+            f"when less than {WRITE_BUFFER // KIB} KiB of it (of HTTP/2 "
+            f"{bounds.WRITE_BUFFER // KIB} KiB) wait",
             f"once a second, or {access_log.FLUSH_SIZE // KIB} KiB at a time",
             f"({unreadable_head._SHOWN} bytes of what is no request line)",
             "made with mode 0640",
+        )
+
+
+class Http2Tests(Case):
+    page = "docs/reference/http2.md"
+
+    def test_bounds(self) -> None:
+        self.says(
+            f"| streams at a time | {bounds.MOST_STREAMS} |",
+            f"| {bounds.STREAM_WINDOW:,} a stream, {bounds.LARGEST_WINDOW:,} where it has taken "
+            f"all that came so far; {bounds.CONNECTION_WINDOW:,} a connection |",
+            f"| heads of all streams that are open | {bounds.MOST_HEADS:,},",
+            f"| {bounds.MOST_BLOCK:,}; {bounds.MOST_CONTINUATIONS} CONTINUATION frames |",
+            f"before its further requests wait, too | {bounds.MOST_WAITING:,} |",
+            f"is read for {bounds.CONNECTION_WINDOW:,} bytes more, and then reset",
+        )
+
+    def test_pieces(self) -> None:
+        share = bounds.MOST_WAITING
+        self.assertEqual((share // 2 >= bounds.MOST_READ, share // 8), (True, bounds.LEAST_READ))
+        self.says(
+            f"{bounds.LEAST_READ:,} bytes for each request",
+            f"of {bounds.MOST_READ:,} bytes where one or two streams are open",
+            f"of {bounds.LEAST_READ:,} where eight or more are",
+            f"as much waits in the transport, {bounds.WRITE_BUFFER:,} bytes,",
         )
 
 

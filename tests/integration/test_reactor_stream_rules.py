@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from functools import partial
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
@@ -44,6 +45,26 @@ class SendingTests(ReactorTestCase):
 
         self.spin(all, 0)
         self.assertEqual(bytes(got), first + b"".join(rest))
+
+    def test_muchIsReadAtOnce(self) -> None:
+        """Of a peer that sends as fast as is read, as much as was asked for; then as before."""
+        for size in (78 * 1024, 174 * 1024, 70_000):
+            protocol, peer = self.pair()
+            protocol.transport.read_size = size
+            pieces: list[int] = []
+            protocol.dataReceived = lambda data, pieces=pieces: pieces.append(len(data))
+            self.spin(partial(self.three_came, peer, pieces, size), 0)
+            self.assertEqual(max(pieces), size)
+
+    def three_came(self, peer: socket.socket, pieces: list[int], size: int) -> bool:
+        """Have C{peer} send all that it can; whether three pieces of that size came."""
+        peer.setblocking(False)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        try:
+            peer.send(bytes(1 << 20))
+        except BlockingIOError:
+            pass
+        return pieces.count(size) > 2
 
     def test_bytesAreHeldUntilTheCompletion(self) -> None:
         """Nobody but the transport has them, and the connection may end meanwhile."""

@@ -38,6 +38,7 @@ class RecordingSink:
     """A client: what it got, in order."""
 
     supports_interim = True
+    read_size = 100_000
 
     def __init__(self) -> None:
         self.interim: list[int] = []

@@ -26,6 +26,18 @@ as may be: see L{head_cost}."""
 MOST_WAITING: Final = 524_288
 """Bytes of answers that may wait for a client before its further requests wait, too."""
 
+LEAST_READ: Final = 65_536
+"""Bytes of an answer that are read of its guest at once where many streams are open: as many as it
+may send of one in frames before some were taken."""
+
+MOST_READ: Final = 178_176
+"""The same where few are, and L{MOST_WAITING} has room for each. Of a body over TLS most of what
+is Python is there once a piece."""
+
+WRITE_BUFFER: Final = 180_224
+"""Bytes that wait in the transport before the client is waited for: one such piece, in frames and
+in records."""
+
 MOST_BLOCK: Final = 65_536
 """Bytes of one block of fields, as it is sent."""
 

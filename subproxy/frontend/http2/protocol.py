@@ -20,7 +20,7 @@ from subproxy.errors import GuestSlow, RequestTimeout
 from subproxy.frontend.connection_state import ConnectionState
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER
-from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
+from subproxy.frontend.http2.bounds import CONNECTION_WINDOW, WRITE_BUFFER
 from subproxy.frontend.http2.connection import Http2Connection
 from subproxy.frontend.http2.ending import (
     ENDINGS,
@@ -34,7 +34,6 @@ from subproxy.frontend.http2.flood import Flood, FloodGuard
 from subproxy.frontend.http2.frames import ErrorCode, Frame, FrameReader, Http2Error
 from subproxy.frontend.http2.requests import Http2Requests
 from subproxy.frontend.http2.served_request import Late, ServedRequest
-from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.relay.receiving import ReceivingState
 from subproxy.telemetry.close_reason import CloseReason
 
@@ -78,9 +77,14 @@ class Http2Protocol(Http2Requests):
     def connectionMade(self) -> None:
         """A client connected."""
         if self.opened():
-            self.connection.begin(self.context.web_sockets())
-            self.wait(self.context.limits.header_timeout)
-            self.flush()
+            self.begin()
+
+    def begin(self) -> None:
+        """Say what we are, and wait for what the client is."""
+        self.transport.bufferSize = WRITE_BUFFER
+        self.connection.begin(self.context.web_sockets())
+        self.wait(self.context.limits.header_timeout)
+        self.flush()
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came from the client."""

@@ -22,6 +22,7 @@ from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
 from subproxy.frontend.http2.answer import Http2ClientStream
 from subproxy.frontend.http2.body_framing import StreamBody
+from subproxy.frontend.http2.bounds import LEAST_READ, MOST_READ, MOST_WAITING
 from subproxy.frontend.http2.connection import Http2Connection
 from subproxy.frontend.http2.response_encoder import HeaderBlock, Http2Encoder, TrailerBlock
 from subproxy.frontend.http2.stream import Http2Stream
@@ -354,6 +355,12 @@ class ServedRequest:
     # IClientConnection.
 
     lendable = False
+
+    @property
+    def read_size(self) -> int:
+        """Bytes of a body that may be read of its guest at once: fewer, the more streams are."""
+        share = MOST_WAITING // max(1, self._shell.connection.counts.open)
+        return max(LEAST_READ, min(share, MOST_READ))
 
     @property
     def writable(self) -> bool:

@@ -21,6 +21,7 @@ from subproxy.core.interfaces import IResponseSink
 from subproxy.core.states import TransitionTable
 from subproxy.errors import ClientGone, GuestRefused, ProxyError
 from subproxy.frontend.error_pages import error_page
+from subproxy.frontend.limits import READ_SIZE
 from subproxy.frontend.peer.peer_data_pool import PeerDataPool
 from subproxy.frontend.peer.peer_download import PeerDownload
 from subproxy.frontend.peer.peer_socket import PeerSocket
@@ -89,6 +90,7 @@ class PeerStream:
     """
 
     supports_interim = True
+    read_size = READ_SIZE
 
     def __init__(
         self,

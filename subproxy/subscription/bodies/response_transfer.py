@@ -13,6 +13,7 @@ from __future__ import annotations
 from zope.interface import implementer
 
 from subproxy.errors import GuestGone, GuestMisbehaved, GuestSlow
+from subproxy.relay.socket_lease import read_at_most
 from subproxy.relay.splice import LEAST
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.bodies.interfaces import IBodyUser
@@ -78,6 +79,7 @@ class ResponseTransfer(BodyTransfer):
             connection.hold(self)
 
     def _receive(self, connection: DataConnection) -> None:
+        read_at_most(connection.transport, self._request.exchange.sink.read_size)
         connection.receive(self, self._length)
         if self._connection is not connection:
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +39,20 @@ class DownloadTests(BulkTestCase):
             )
             self.assertIs(exchange.state, ExchangeState.DONE)
             self.assertEqual(exchange.received, SIZE)
+
+    def test_what_is_read_at_once(self) -> None:
+        """Each body as its client can take it; transports of Twisted have a size of their own."""
+        line = Line(self.world)
+        transport: Any = line.transport
+        sizes = []
+        for size in (100_000, 178_176, 65_536):
+            _, sink, number = self.begun()
+            sink.read_size = size
+            line.connect(number, self.token(), BODY)
+            self.end(number, SIZE)
+            sizes.append(getattr(transport, "read_size", None))
+            transport.read_size = 1
+        self.assertEqual(sizes, [None, 178_176, 65_536])
 
     @given(st.lists(st.integers(1, SIZE), max_size=5), st.booleans(), st.booleans())
     def test_any_pieces(self, cuts: list[int], early: bool, known: bool) -> None:
