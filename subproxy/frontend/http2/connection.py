@@ -108,7 +108,7 @@ class Http2Connection:
         """Say what we take; C{connects}: extended CONNECT, too."""
         self.connects = connects
         self.sender.put(write_settings(own_settings(self._list_size, connects)))
-        self._put_window(0, CONNECTION_WINDOW - FIRST_WINDOW)
+        self.sender.window(0, CONNECTION_WINDOW - FIRST_WINDOW)
 
     @property
     def partial(self) -> bool:
@@ -254,7 +254,7 @@ class Http2Connection:
             return self.reset(stream, ErrorCode.PROTOCOL_ERROR, now)
         discards = stream.discards
         self._client_ended(stream)
-        return None if discards else BodyCame(stream, b"", True, fields)
+        return BodyCame(stream, b"", True, [] if discards else fields)
 
     def _data(self, frame: Frame, now: float) -> Http2Event | None:
         number, size = frame.stream, len(frame.payload)
@@ -284,7 +284,7 @@ class Http2Connection:
         self.consumed(stream, size if discards else size - len(data))
         if ended:
             self._client_ended(stream)
-        return None if discards else BodyCame(stream, data, ended, [])
+        return BodyCame(stream, b"" if discards else data, ended, [])
 
     def _rst_stream(self, frame: Frame, now: float) -> Http2Event | None:
         if len(frame.payload) != 4:
@@ -420,16 +420,17 @@ class Http2Connection:
                 if self.counts.left >= CONNECTION_WINDOW // 2:
                     more += stream.grow(LARGEST_WINDOW)
                 stream.window += more
-                self._put_window(stream.number, more)
+                self.sender.window(stream.number, more)
                 stream.owed = 0
 
     def _taken(self, size: int) -> None:
         more = self._window.taken(size)
         if more:
-            self._put_window(0, more)
+            self.sender.window(0, more)
 
-    def _put_window(self, number: int, more: int) -> None:
-        self.sender.put(write_frame(FrameType.WINDOW_UPDATE, 0, number, more.to_bytes(4, "big")))
+    def nudge(self) -> None:
+        """Say something: curl 7.88 sees that a stream is over only when more comes."""
+        self.sender.window(0, self._window.rest())
 
     def _let_go(self, stream: Http2Stream) -> None:
         """What is held of the body of C{stream} is wanted no more."""

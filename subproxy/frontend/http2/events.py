@@ -23,7 +23,7 @@ class RequestCame(NamedTuple):
 
 class BodyCame(NamedTuple):
     """
-    Some of a request's body, perhaps none.
+    Some of a request's body, perhaps none; of what is thrown away, that it came.
 
     @ivar ended: it is whole.
     @ivar trailers: what stands behind it.

@@ -27,6 +27,7 @@ from subproxy.frontend.http2.request_fields import (
     unreadable_request,
 )
 from subproxy.frontend.http2.served_request import ServedRequest
+from subproxy.frontend.http2.stream import Http2Stream, StreamState
 from subproxy.frontend.local_replies import answer_for_all, refuse
 
 
@@ -123,6 +124,9 @@ class Http2Requests(ClientConnection):
                     served.begin(now)
 
     def _body_came(self, event: BodyCame) -> None:
+        if event.stream.discards:
+            self._unwanted_came(event.stream)
+            return
         served = self.served.get(event.stream.number)
         if served is None:
             waits = self._later.get(event.stream.number)
@@ -140,6 +144,15 @@ class Http2Requests(ClientConnection):
                 self.malformed(served)
                 return
         served.body_came(event.data, event.ended, trailers)
+
+    def _unwanted_came(self, stream: Http2Stream) -> None:
+        """Some of a body came behind an early answer: with the end of both it is over."""
+        if stream.state is not StreamState.CLOSED:
+            return
+        served = self.served.pop(stream.number, None)
+        if served is not None:
+            served.forget()
+        self.connection.nudge()
 
     # What a request asks for.
 

@@ -54,6 +54,10 @@ class Http2Sender:
         """Send C{frame}, before all that belongs to streams."""
         self._control.append(frame)
 
+    def window(self, number: int, more: int) -> None:
+        """Let the client send C{more} bytes on a stream, or, on 0, on all of them."""
+        self.put(write_frame(FrameType.WINDOW_UPDATE, 0, number, more.to_bytes(4, "big")))
+
     def block(self, stream: Http2Stream, block: bytes) -> None:
         """Send fields before any data of C{stream}."""
         stream.blocks.append(block)

@@ -41,6 +41,16 @@ class ConnectionWindow:
         counts.taken += size
         if counts.taken < CONNECTION_WINDOW // 2:
             return 0
-        more, counts.taken = counts.taken, 0
+        return self.rest()
+
+    def rest(self) -> int:
+        """
+        All that was taken and is not open yet may come again.
+
+        @return: by how much to open the window: by a byte that is taken later, if by no more.
+        """
+        counts = self._counts
+        more = max(1, counts.taken)
+        counts.taken -= more
         counts.left += more
         return more

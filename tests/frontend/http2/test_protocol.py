@@ -175,6 +175,42 @@ class BodyTests(SynchronousTestCase):
         self.assertEqual(rig.protocol.connection.counts.open, 0)
         self.assertEqual(rig.protocol.connection.streams, {})
 
+    def test_the_rest_of_a_body(self) -> None:
+        """
+        It ends behind an early answer: the stream is over, without a reset, and who looks for that
+        only when something comes is told something.
+        """
+        rig = Http2Rig()
+        for number in range(1, 1001, 2):
+            rig.ask(number, POST, ended=False)
+            rig.guest.respond(200, [], b"early")
+            rig.turn()
+            if number % 4 == 1:
+                rig.send_data(number, b"x" * number, ended=True)
+            else:
+                rig.client.h2.send_headers(number, [(b"x-sum", b"1")], end_stream=True)
+                rig.turn()
+            self.assertEqual(rig.protocol.served, {})
+        self.assertEqual(rig.protocol.connection.streams, {})
+        self.assertEqual(rig.guest.body, b"")
+        self.assertLessEqual(rig.protocol.connection.counts.left, CONNECTION_WINDOW + 1)
+        rig.later(20)
+        told = [each for number in range(1, 1001, 2) for each in rig.client.told[number]]
+        self.assertEqual({each[0] for each in told if each != "end"}, {"head"})
+        self.assertEqual(rig.goaways, [])
+
+    def test_what_is_told_at_its_end(self) -> None:
+        """That its bytes may come again; if none did, that one may, which is taken off later."""
+        rig = Http2Rig()
+        for number, size, more in ((1, 5, 5), (3, 0, 1), (5, 0, 1), (7, 5, 3), (9, 1, 1)):
+            rig.ask(number, POST, ended=False)
+            rig.guest.respond(200, [], b"early")
+            rig.turn()
+            rig.protocol.dataReceived(write_frame(FrameType.DATA, END_STREAM, number, bytes(size)))
+            rig.clock.advance(0)
+            want = write_frame(FrameType.WINDOW_UPDATE, 0, 0, more.to_bytes(4, "big"))
+            self.assertEqual(rig.received(), want)
+
     def test_curl_ends_its_upload_early(self) -> None:
         """An empty end behind an early answer, far below the length, is no error."""
         rig = Http2Rig()
