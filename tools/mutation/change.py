@@ -25,13 +25,17 @@ Key = tuple[str, int]
 OPTIMIZED = 0x0001
 """CO_OPTIMIZED: the code of a function, not of a module or class."""
 
+COMPREHENSIONS = frozenset(("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"))
+"""What is called where it stands, and then is gone."""
+
 
 def changed_functions(before: CodeType, after: CodeType) -> dict[Key, CodeType] | None:
     """
     The code that functions get, by their names.
 
-    @return: None if something else differs: what a module or class does while it is imported, or
-        what a function holds of those around it; or if there are two of such a name in a line.
+    @return: None if something else differs: what a module or class does while it is imported, its
+        comprehensions too, or what a function holds of those around it; or if there are two of such
+        a name in a line.
     """
     found: dict[Key, CodeType] = {}
     return found if _compare(before, after, found) else None
@@ -48,6 +52,10 @@ def _compare(before: CodeType, after: CodeType, found: dict[Key, CodeType]) -> b
         return False
     if set(inner) == set(others):
         if not all(_compare(inner[key], others[key], found) for key in inner):
+            return False
+        if not before.co_flags & OPTIMIZED and any(
+            key[0] in COMPREHENSIONS and code != others[key] for key, code in inner.items()
+        ):
             return False
     elif same:
         return False
@@ -83,14 +91,15 @@ class Functions:
                 code = each.__code__
                 self._held[code.co_filename, code.co_name, code.co_firstlineno].append(each)
 
-    def change(self, file: Path, codes: dict[Key, CodeType]) -> int:
-        """Give them this code. How many were found."""
-        count = 0
+    def holds(self, file: Path, codes: dict[Key, CodeType]) -> bool:
+        """Whether there is any of these."""
+        return any((str(file), *key) in self._held for key in codes)
+
+    def change(self, file: Path, codes: dict[Key, CodeType]) -> None:
+        """Give them this code."""
         for key, code in codes.items():
             for function in self._held.get((str(file), *key), ()):
                 function.__code__ = code
-                count += 1
-        return count
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

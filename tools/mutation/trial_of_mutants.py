@@ -35,12 +35,6 @@ WAIT = 60
 """Seconds by the clock in which a mutant's tests wait for ever, beside those they may take."""
 MEMORY = 4 << 30
 """Bytes of memory a process may ask for."""
-NOT_MADE = 3
-"""The exit status of a process that could not make its mutant."""
-
-
-class NotMade(Exception):
-    """The function that is to be changed is not there."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +154,15 @@ def _try(
     functions: Functions,
     sound: dict[str, bool],
 ) -> str | None:
+    file, codes = root / trial.mutant.path, trial.codes
+    assert codes is not None
+    if not functions.holds(file, codes):
+        raise RuntimeError(
+            f"nobody holds the function; have files changed meanwhile? {trial.mutant.told}"
+        )
+
     def change() -> None:
-        assert trial.codes is not None
-        if not functions.change(root / trial.mutant.path, trial.codes):
-            raise NotMade(f"nobody holds the function of {trial.mutant.told}")
+        functions.change(file, codes)
 
     return _killer(change, lambda: None, tests, held.__getitem__, sound)
 
@@ -241,8 +240,6 @@ def _in_a_process(
             break
     if os.WIFSIGNALED(status):
         return "(time)" if status in (signal.SIGALRM, signal.SIGPROF) else f"(signal {status})"
-    if os.waitstatus_to_exitcode(status) == NOT_MADE:
-        raise RuntimeError("the mutant could not be made: have files changed meanwhile?")
     return lines[-1] if lines else "(not imported)"
 
 
@@ -252,7 +249,7 @@ def _child(
     find: Callable[[str], Any],
     tell: int,
 ) -> None:
-    status = NOT_MADE
+    status = 1
     try:
         os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
@@ -269,13 +266,8 @@ def _child(
             signal.setitimer(signal.ITIMER_PROF, allowed)
             signal.alarm(int(allowed * 4) + WAIT)
             if not passes(find(name)):
-                status = 1
                 break
         else:
             status = 0
-    except NotMade:
-        status = NOT_MADE
-    except BaseException:
-        status = 1
     finally:
         os._exit(status)
