@@ -39,10 +39,10 @@ _MAX_REMEMBERED = 2048
 _LONGEST_REMEMBERED = 64
 """Bytes of a field name that is remembered: no name in use is longer, and a client can say many."""
 
-# What becomes of a field.
-_KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT, _ID, _HOPS, _DROP = range(9)
-_TE = 9
-_SET, _CLAIMED = 10, 11  # forwarding fields that the proxy sets, and that it only may pass on
+# What becomes of a field. Those of forwarding are set by the proxy, or only perhaps passed on.
+_KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT, _ID, _HOPS, _DROP, _TE, _SET, _CLAIMED = (
+    range(12)
+)
 
 _SPECIAL = {
     **dict.fromkeys(HOP_BY_HOP, _DROP),

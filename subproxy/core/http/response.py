@@ -32,8 +32,7 @@ from subproxy.wire.values import record_class
 
 Headers = list[tuple[bytes, bytes]]
 
-_DROPPED = dict.fromkeys(HOP_BY_HOP | {REQUEST_ID})
-_TAKEN = dict.fromkeys({b"content-length", b"connection", *_DROPPED})
+_TAKEN = dict.fromkeys(HOP_BY_HOP | {REQUEST_ID, b"content-length"})
 
 
 @record_class

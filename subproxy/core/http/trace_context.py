@@ -24,11 +24,8 @@ random_bytes = SystemRandom().randbytes
 TRACEPARENT = b"traceparent"
 TRACESTATE = b"tracestate"
 
-SIZE = 55
-"""Bytes of a C{traceparent} of version 00."""
-
 MAX_SIZE = 256
-"""Bytes of one of a later version: what is longer is taken for none."""
+"""Bytes of a C{traceparent} of a later version than 00: what is longer is taken for none."""
 
 MAX_MEMBERS = 32
 """What a C{tracestate} may list (section 3.3.1.1)."""
@@ -88,7 +85,7 @@ class TraceContext:
         self._random = random
 
     def make(self) -> bytes:
-        """A C{traceparent} of a new trace, of version 00, L{SIZE} bytes."""
+        """A C{traceparent} of a new trace, of version 00, 55 bytes."""
         drawn = self._random(24)
         trace, parent = drawn[:16], drawn[16:]
         if not any(trace) or not any(parent):

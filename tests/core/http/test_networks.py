@@ -62,6 +62,13 @@ class NetworkSetTests(SynchronousTestCase):
         self.assertIn(b"10.9.9.9", found)
         self.assertNotIn(b"11.0.0.0", found)
 
+    def test_networks_of_ipv6_end_at_their_last_bit(self) -> None:
+        found = NetworkSet(["2001:db8::1", "2001:db8:0:2::/64"])
+        for address in b"2001:db8::1", b"2001:db8:0:2::", b"2001:db8:0:2:ffff::":
+            self.assertIn(address, found)
+        for address in b"2001:db8::", b"2001:db8::2", b"2001:db8:0:3::":
+            self.assertNotIn(address, found)
+
     def test_nonsense(self) -> None:
         for name in "10.0.0.0/99", "localhost", "":
             self.assertRaises(ValueError, NetworkSet, [name])

@@ -130,6 +130,11 @@ class OriginTests(SynchronousTestCase):
             self.assertEqual(read((PROTO, text)).scheme, scheme, text)
             self.assertEqual(read((FORWARDED, b'proto="%b"' % text)).scheme, scheme, text)
 
+    def test_a_scheme_without_tls_behind_a_proxy_that_has_tls(self) -> None:
+        for sent in ((PROTO, b"http"), (PROTO, b"ws"), (FORWARDED, b"proto=ws")):
+            origin = read_origin([sent], PEER, b"https", b"a", Trust(["10.0.0.0/8"]).trusts)
+            self.assertEqual(origin.scheme, b"http", sent)
+
     def test_hosts(self) -> None:
         for text in (b"x.example", b"X.Example:8080", b"[::1]:80", b"xn--bcher-kva.example"):
             self.assertEqual(read((HOST, text)).host, text)
