@@ -19,6 +19,7 @@ class NavigationTests(SynchronousTestCase):
         """As Chromium and Firefox send it."""
         self.assertTrue(self.ask(ACCEPT, MODE))
         self.assertTrue(self.ask(MODE, (b"accept", b"TEXT/HTML")))
+        self.assertTrue(self.ask(MODE, ACCEPT, (b"Accept", b"*/*")))
 
     def test_it_is_not(self) -> None:
         """A script, an image, curl, a form that is sent, a browser of old."""

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.http.networks import NetworkSet, address_number, plain_address
+from subproxy.core.http.networks import (
+    NetworkIntersection,
+    NetworkSet,
+    address_number,
+    plain_address,
+)
 from subproxy.core.http.origin import UNIX
 
 
@@ -26,6 +31,13 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(address_number(b"2001:db8::1"), (6, (0x20010DB8 << 96) + 1))
         for nothing in b"", b"unix", b"10.0.0", b"10.0.0.256", b"\xff", b"[::1]", b"_hidden":
             self.assertIsNone(address_number(nothing))
+
+
+class IntersectionTests(SynchronousTestCase):
+    def test_what_is_in_all_of_them(self) -> None:
+        found = NetworkIntersection([NetworkSet(["10.0.0.0/8"]), NetworkSet(["10.1.0.0/16"])])
+        self.assertIn(b"10.1.2.3", found)
+        self.assertNotIn(b"10.2.2.3", found)
 
 
 class NetworkSetTests(SynchronousTestCase):
@@ -58,9 +70,11 @@ class NetworkSetTests(SynchronousTestCase):
         self.assertNotIn(b"2001:db8::1", found)
 
     def test_a_mapped_network_is_one_of_ipv4(self) -> None:
-        found = NetworkSet(["::ffff:10.0.0.0/104"])
-        self.assertIn(b"10.9.9.9", found)
-        self.assertNotIn(b"11.0.0.0", found)
+        found = NetworkSet(["::ffff:10.0.0.0/104", "::ffff:192.0.2.1"])
+        for address in b"10.9.9.9", b"10.200.9.9", b"192.0.2.1":
+            self.assertIn(address, found)
+        for address in b"11.0.0.0", b"192.0.2.0":
+            self.assertNotIn(address, found)
 
     def test_networks_of_ipv6_end_at_their_last_bit(self) -> None:
         found = NetworkSet(["2001:db8::1", "2001:db8:0:2::/64"])
