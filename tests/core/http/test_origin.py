@@ -150,6 +150,7 @@ class OriginTests(SynchronousTestCase):
             (b"8443", b"[::1]:8443", b"8443"),
             (b"8443", b"[::1]", b"8443"),
             (b"443", b"a:8443", b""),  # the host says otherwise
+            (b"443", b"[::1]:8443", b""),
             (b"0", b"a", b""),
             (b"65536", b"a", b""),
             (b"0443", b"a", b""),

@@ -171,6 +171,8 @@ class HostTests(SynchronousTestCase):
             b":80",
             b"a:x",
             b"a:65536",
+            b"a:000080",
+            b"a:" + b"0" * 5000,
             b"a:0655350",
             b"a:6553599",
             b"[::1",
