@@ -212,7 +212,7 @@ _SCHEMES: Final = {b"http": b"http", b"https": b"https", b"ws": b"http", b"wss":
 
 
 def _host(text: bytes) -> bytes | None:
-    return text if text and host_fault(text) is None else None
+    return text if host_fault(text) is None else None
 
 
 def _port(text: bytes) -> bytes | None:

@@ -110,7 +110,7 @@ class OriginTests(SynchronousTestCase):
     def test_what_is_no_address(self) -> None:
         for text in (
             b"localhost", b"192.0.2", b"192.0.2.256", b"01.2.3.4", b"1.2.3.4:x", b"1.2.3.4:123456",
-            b"[1.2.3.4]", b"[::1", b"[::1]80", b"[::1]x:80", b"::g", b"unknown", b"_a", b"\xff",
+            b"[1.2.3.4]", b"[::1", b"[::1]80", b"[::1]x:80", b"[::1]:x", b"::g", b"unknown", b"_a", b"\xff",
             b"1.2.3.4 5.6.7.8", b"<script>", b"1.2.3.4/8", b"unix", b"unix:",
         ):  # fmt: skip
             self.assertEqual(read((FOR, text)).way, (PEER,), text)
@@ -151,12 +151,14 @@ class OriginTests(SynchronousTestCase):
             (b"8443", b"[::1]", b"8443"),
             (b"443", b"a:8443", b""),  # the host says otherwise
             (b"443", b"[::1]:8443", b""),
+            (b"65535", b"a", b"65535"),
             (b"0", b"a", b""),
             (b"65536", b"a", b""),
             (b"0443", b"a", b""),
             (b"443x", b"a", b""),
             (b"-1", b"a", b""),
             (b"111111", b"a", b""),
+            (b"1" * 5000, b"a", b""),
         ):
             self.assertEqual(read((PORT, port), (HOST, host)).port, expected)
             self.assertEqual(read((PORT, port), host=host).port, expected)
