@@ -110,8 +110,8 @@ class OriginTests(SynchronousTestCase):
     def test_what_is_no_address(self) -> None:
         for text in (
             b"localhost", b"192.0.2", b"192.0.2.256", b"01.2.3.4", b"1.2.3.4:x", b"1.2.3.4:123456",
-            b"[1.2.3.4]", b"[::1", b"[::1]80", b"[::1]x:80", b"[::1]:x", b"::g", b"unknown", b"_a", b"\xff",
-            b"1.2.3.4 5.6.7.8", b"<script>", b"1.2.3.4/8", b"unix", b"unix:",
+            b"[1.2.3.4]", b"[::1", b"[::1]80", b"[::1]x:80", b"[::1]:x", b"::g", b"unknown",
+            b"_a", b"\xff", b"1.2.3.4 5.6.7.8", b"<script>", b"1.2.3.4/8", b"unix", b"unix:",
         ):  # fmt: skip
             self.assertEqual(read((FOR, text)).way, (PEER,), text)
             self.assertEqual(read((FOR, b"1.1.1.1, " + text)).way, (PEER,), text)

@@ -43,6 +43,7 @@ class RequestRulesTests(SynchronousTestCase):
         self.assertEqual((head.version, head.host, head.path), (b"2", b"a.example", b"/"))
         self.assertEqual(head.headers[:2], [(b"Host", b"A.example:80"), (b"accept", b"x")])
         self.assertIn((b"Via", b"2 subproxy"), head.headers)
+        self.assertEqual(head.trace, b"")  # nobody follows any
 
     def test_a_host_that_the_handshake_was_for(self) -> None:
         """Others on the same connection are misdirected (RFC 9110 section 7.4)."""
@@ -111,6 +112,8 @@ class RequestRulesTests(SynchronousTestCase):
             head = asked(RequestRules(), [(b"host", b"a"), (b"te", value)])
             self.assertEqual(head.trailers, takes, value)
             self.assertNotIn(b"te", dict(head.headers))
+        twice = [(b"host", b"a"), (b"te", b"trailers"), (b"te", b"gzip")]
+        self.assertTrue(asked(RequestRules(), twice).trailers)
 
     def test_expectations(self) -> None:
         """They are looked at where the version has them."""
