@@ -268,7 +268,7 @@ class RequestRules:
         kind = _SPECIAL.get(lower, _KEEP)
         if kind == _KEEP and lower.startswith(FORWARDING_PREFIX):
             kind = _CLAIMED
-        elif kind == _KEEP and b"_" in lower:
+        elif b"_" in lower:
             # What CGI or WSGI could not tell from a field that is ruled here.
             plain = lower.replace(b"_", b"-")
             if plain in _SPECIAL or plain.startswith(FORWARDING_PREFIX):
