@@ -86,7 +86,7 @@ class TraceparentTests(SynchronousTestCase):
             b"foo",
             b"foo=",
             b"foo=1,foo=1",
-            b"Foo=1",
+            b"Xoo=1",
             b"foo =1",
             b"foo=1=2",
             b"foo@=1",
@@ -114,6 +114,11 @@ class FollowTests(SynchronousTestCase):
 
     def test_a_valid_one_goes_on_as_it_came(self) -> None:
         sent = [(b"TraceParent", PARENT), (b"Tracestate", b"a=1"), (b"tracestate", b"b=2")]
+        self.assertEqual(self.follow(*sent), (TRACE, sent))
+
+    def test_fields_whose_names_are_as_long(self) -> None:
+        others = [(b"If-None-Tag", PARENT), (b"User-Agent", b"nothing")]
+        sent = [*others, (b"traceparent", PARENT), (b"tracestate", b"a=1")]
         self.assertEqual(self.follow(*sent), (TRACE, sent))
 
     def test_a_state_that_is_none_is_dropped(self) -> None:
