@@ -176,4 +176,4 @@ def _is_nonce(key: bytes) -> bool:
     Which bits pad its last digit is not looked at: the key that RFC 6455 itself shows (section 4.1)
     has others than an encoder would write.
     """
-    return len(key) == 24 and key[22:] == b"==" and not key[:22].translate(None, _BASE64)
+    return key[22:] == b"==" and not key[:22].translate(None, _BASE64)
