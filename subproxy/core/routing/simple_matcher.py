@@ -57,7 +57,6 @@ class SimpleMatcher:
             items = [(mask & ~_UPPER, repeat) for mask, repeat in items]
         self._steps: list[Step] = []
         self._middle: Step | None = None
-        self._least = 0
         looks = False
         runs = 0
         literal = bytearray()

@@ -90,6 +90,10 @@ class SimpleMatcherTests(SynchronousTestCase):
             (b"[^xy]*x", 2, 1, False),
             (b"[^xyz]*x", 2, 1, True),
             (b"x[a-c]+[d-f]*", 3, 2, True),
+            (b"[a-c]+x[^y]*y", 4, 2, True),
+            # A search for a word, which looks at each byte itself, or behind a run that does.
+            (b"x[a-c]*b", 1, 1, True),
+            (b"x[a-c]+-.*ab", 3, 2, True),
         ]:
             matches = matcher(source)
             assert matches is not None
