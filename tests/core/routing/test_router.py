@@ -68,6 +68,14 @@ class RouterTests(SynchronousTestCase):
         self.registry.expire(100.0)
         self.assertIsNone(self.router.lookup(b"shop.example", b"/"))
 
+    def test_a_changed_table_drops_what_was_asked_for_long_ago(self) -> None:
+        """The older half of the cache too."""
+        self.assertIsNone(self.router.lookup(b"shop.example", b"/"))
+        for path in (b"/1", b"/2"):
+            self.router.lookup(b"blog.example", path)
+        shop = self.register(rb"shop\.example")
+        self.assertIs(self.router.lookup(b"shop.example", b"/"), shop)
+
     def test_a_joining_member_does_not(self) -> None:
         self.router.lookup(b"blog.example", b"/")
         self.counting()
