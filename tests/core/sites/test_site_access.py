@@ -203,6 +203,28 @@ class NarrowerTests(SynchronousTestCase):
             request.headers += [(b"Remote_User", b"evil"), (b"REMOTE-USER", b"evil")]
             self.assertEqual(access.forwarded(request).headers, request.headers[:2])
 
+    def test_what_two_services_say(self) -> None:
+        """Neither is said by a client, in fields or trailers, also with a wider site's password."""
+        own = SiteAccess(service=AuthService(b"http://127.0.0.1/", fields=(b"x-group",)))
+        access = self.narrow(SERVICE, own)
+        said = [(b"Remote-User", b"evil"), (b"X_Group", b"evil")]
+        request = ask(b"/in/x")
+        request.headers += said
+        self.assertEqual(access.forwarded(request).headers, request.headers[:2])
+        self.assertEqual(access.trailers(said), [])
+        request.headers.append((b"Authorization", b"Basic YWxpY2U6c2VjcmV0"))
+        left = self.narrow(USERS, own).forwarded(request).headers
+        self.assertEqual(left, request.headers[:3])
+
+    def test_a_token_where_there_are_users(self) -> None:
+        """It is for a service that is asked; where there is none it goes no further."""
+        request = ask()
+        request.headers.append((b"Authorization", b"Bearer x"))
+        for service, left in ((SERVICE.service, True), (None, False)):
+            access = SiteAccess(users=USERS.users, links=LINKS.links, service=service)
+            names = dict(access.forwarded(request).headers)
+            self.assertEqual(b"Authorization" in names, left)
+
     def test_trailers(self) -> None:
         told = [(b"remote_user", b"evil"), (b"X-Sum", b"1"), (b"Remote-User", b"evil")]
         for access in SERVICE, self.narrow(SERVICE, None):

@@ -209,6 +209,15 @@ class AdmitTests(SynchronousTestCase):
         )
         self.assertEqual((request.target, request.headers), (b"/api/x?q", before))
 
+    def test_one_rule_alone(self) -> None:
+        """What the others would change stays as it is."""
+        rules = header_rules([], [("X-B", "2")], [], of_request=True)
+        self.assertIsNone(self.admit(SiteRules(request_headers=rules), head()))
+        self.assertEqual(self.last.forwarded.headers, [*head().headers, (b"X-B", b"2")])
+        # Of a request that asks for no other protocol.
+        self.assertIsNone(self.admit(SiteRules(host=b"b", upgrade=frozenset()), head()))
+        self.assertEqual(self.last.forwarded.headers, [(b"Host", b"b"), *head().headers[1:]])
+
     def test_where_the_prefix_is_not(self) -> None:
         request = head(target=b"/other")
         self.assertIsNone(self.admit(SiteRules(strip_prefix=b"/api"), request))
@@ -232,6 +241,8 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual([name for name, _ in told], [b"X", b"Set-Cookie"])
         self.assertTrue(told[1][1].startswith(b"sid_"))
         self.assertEqual(site.answered([], None, None), [(b"X", b"1")])
+        # An answer of our own: nobody has given it.
+        self.assertEqual(site.answered([], self.pool, None), [(b"X", b"1")])
 
     def test_terms(self) -> None:
         site = SiteRequest(SiteRules(queue_timeout=1.0, hold=2.0), head())
