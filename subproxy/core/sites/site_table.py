@@ -172,8 +172,8 @@ class SiteTable:
         below = self._below
         if not below:
             return
-        # An address has no labels, so there is nothing above it but everything.
-        at = -1 if host[:1] == b"[" else host.find(b".")
+        # No wildcard ends as an address in brackets does: above that there is everything alone.
+        at = host.find(b".")
         while at >= 0:
             found = below.get(host[at:])
             if found is not None:
