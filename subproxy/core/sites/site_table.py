@@ -220,8 +220,7 @@ def _prefixes(path: bytes, depth: int) -> list[bytes]:
     for _ in range(depth):
         at = path.find(b"/", at + 1)
         if at < 0:
-            if path != b"/":
-                found.append(path)
+            found.append(path)
             break
         found.append(path[:at])
     return found
@@ -235,7 +234,7 @@ def _let_in_by_all(rules: SiteRules | None, others: Iterable[SiteRules | None]) 
     for other in others:
         if other is None:
             continue
-        if other.access is not None and not other.access.public and access is not other.access:
+        if other.access is not None and not other.access.public:
             access = _both(access, other.access)
         if other.networks is not None:
             networks[other.networks] = None

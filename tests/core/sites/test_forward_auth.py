@@ -150,6 +150,7 @@ class VerdictTests(SynchronousTestCase):
             ([(b"Cache-Control", b"no-store")], 0.0),
             ([(b"Cache-Control", b"max-age=5"), (b"Cache-Control", b"No-Cache")], 0.0),
             ([(b"Cache-Control", b"max-age=x")], 10.0),
+            ([(b"Cache-Control", b"stale-while-revalidate=3")], 10.0),
         ):
             self.assertEqual(self.QUESTION.kept_for(said), seconds, said)
 

@@ -31,6 +31,7 @@ class RedirectTests(SynchronousTestCase):
             ("https://[2001:db8::1]/", b"https://[2001:db8::1]/"),
             ("/new{uri}", b"/new/a?b"),
             ("/new", b"/new"),
+            ("/X{uri}", b"/X/a?b"),
         ):
             self.assertEqual(redirect(to, 308).location(head()), location)
         self.assertTrue(redirect("https://{host}/", 308).needs_host)

@@ -238,6 +238,20 @@ class NarrowerTests(SynchronousTestCase):
         for access in self.narrow(USERS, LINKS), self.narrow(SERVICE, LINKS):
             self.assertIsInstance(access.decide(ask(b"/in/x"), WALL), LinkRefused)
 
+    def test_of_a_wildcard_above_a_host_of_which_nothing_is_said(self) -> None:
+        """What lets in there does so for the whole host, so it comes to the narrower site."""
+        table = SiteTable(
+            [
+                site("*.example", access=SERVICE),
+                site("a.example", max_body=1),
+                site("a.example", "/in", access=USERS),
+            ]
+        )
+        rules = table.find(b"a.example", b"/in")
+        assert rules is not None
+        assert rules.access is not None
+        self.assertEqual(rules.access.wider, (SERVICE,))
+
     def test_of_another_host(self) -> None:
         """What is behind a site for a whole host is not asked of its clients."""
         table = SiteTable(
@@ -329,6 +343,8 @@ class TableTests(SynchronousTestCase):
             (b"/in/..%2Fother", NOBODY),
             (b"/in/pub%2F..%2Fx", LINKS),
             (b"/in/x%2F..%2F..%2Fpub", LINKS),
+            (b"/in/x%2F..%2Fpub", LINKS),
+            (b"/in/pub/y%2F..%2F..%2Fx", LINKS),
             (b"/other%2Fx", other),
             (b"/max%2Fx", None),
         ):
