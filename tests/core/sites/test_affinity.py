@@ -68,6 +68,11 @@ class CookieTests(SynchronousTestCase):
         for value in b"", b"sid=x", name, name + b"=", name + b"=nonsense", name + b"x=1":
             self.assertIsNone(self.affinity.member(head((b"Cookie", value)), self.pool))
 
+    def test_another_field(self) -> None:
+        """Whose name is as long as that of C{Cookie}."""
+        said = self.cookie(self.pool.members[0]).partition(b";")[0]
+        self.assertIsNone(self.affinity.member(head((b"Origin", said)), self.pool))
+
     def test_one_that_is_not_ready(self) -> None:
         """The next one is chosen anew, and said."""
         member, other, *_ = self.pool.members
