@@ -74,8 +74,8 @@ def credentials(headers: Headers) -> tuple[bytes, bytes] | None:
         decoded = base64.b64decode(rest.strip(), validate=True)
     except binascii.Error:
         return None
-    name, colon, password = decoded.partition(b":")
-    if not colon or not name or min(name) < 0x20 or 0x7F in name:
+    name, _, password = decoded.partition(b":")
+    if not name or min(name) < 0x20 or 0x7F in name:
         return None
     if not password or len(password) > MAX_PASSWORD or 0 in password:
         return None
