@@ -82,9 +82,13 @@ class AsgiWebSocket:
         self.state = AsgiWebSocketState.CLOSED
         if self._refused is None:
             self._refused = _disconnected(GONE, "")
-            receiving, self._receiving = self._receiving, None
-            if receiving is not None:
-                self._runtime.resolve(receiving, None)
+            self._wake_receiver()
+
+    def _wake_receiver(self) -> None:
+        """It is settled what becomes of it: an application may have received before that."""
+        receiving, self._receiving = self._receiving, None
+        if receiving is not None:
+            self._runtime.resolve(receiving, None)
 
     # What the application calls.
 
@@ -166,6 +170,7 @@ class AsgiWebSocket:
         self.state = AsgiWebSocketState.OPEN
         self._exchanges.carry(self._exchange, outgoing, response)
         self._run(self._web_socket.run())
+        self._wake_receiver()
 
     def _run(self, coroutine: Any) -> None:
         self._runtime.when_done(self._runtime.start(coroutine), self._ran)

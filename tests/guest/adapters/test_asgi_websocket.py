@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from wsproto import ConnectionType
@@ -155,6 +156,24 @@ class MessageTests(WebSocketTestCase):
             client.send(TextMessage(data="grüß"), BytesMessage(data=b"\0\xff")),
             [TextMessage(data="grüß"), BytesMessage(data=bytearray(b"\0\xff"))],
         )
+
+    def test_who_receives_before_it_accepts(self) -> None:
+        """In another task, as Quart does: it gets what comes once it has accepted."""
+        told: list[Any] = []
+
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            async def messages() -> None:
+                while (message := await receive())["type"] != "websocket.disconnect":
+                    told.append(message.get("text"))
+
+            receiving = asyncio.ensure_future(messages())
+            await asyncio.sleep(0)
+            await send({"type": "websocket.accept"})
+            await receiving
+
+        client = self.told(application)
+        client.send(TextMessage(data="one"), TextMessage(data="two"))
+        self.assertEqual(told, [None, "one", "two"])
 
     def test_in_fragments(self) -> None:
         client = self.told(echoing([]))
