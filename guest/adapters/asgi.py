@@ -39,11 +39,16 @@ As uvicorn says. From 2.4 on Starlette no longer listens for a client that leave
 events has nothing to send: its generator would wait on, until it has.
 """
 
+PATHSEND = "http.response.pathsend"
+
 EXTENSIONS: dict[str, dict[str, Any]] = {
     "http.response.early_hint": {},
-    "http.response.pathsend": {},
+    PATHSEND: {},
     "http.response.trailers": {},
 }
+
+_SAFE = frozenset({b"GET", b"HEAD"})
+"""Methods of requests that may be asked for again."""
 
 WEBSOCKET = b"websocket"
 
@@ -56,6 +61,9 @@ class AsgiAdapter:
 
     @ivar state: what the application has put there at its start, of which each request has a
         shallow copy; None: the scope has no C{state}.
+    @ivar pathsend: whether C{http.response.pathsend} is offered. It is, until such a message was
+        lost: between an application that makes use of the offer and us there may be somebody who
+        compresses, and drops what he does not know.
     """
 
     def __init__(self, application: Application, runtime: Runtime, root_path: str = "") -> None:
@@ -65,7 +73,9 @@ class AsgiAdapter:
         @param root_path: where it is mounted: without a slash at its end.
         """
         self._application = application
-        self._runtime = runtime
+        self.runtime = runtime
+        self.pathsend = True
+        self._extensions = EXTENSIONS
         self._root_path = root_path
         self._hosts: dict[bytes, tuple[str, int | None]] = {}
         self._running: set[AsgiCycle | AsgiWebSocket] = set()
@@ -79,7 +89,7 @@ class AsgiAdapter:
     def whole(self, exchanges: Exchanges, found: WholeRequest) -> None:
         """Answer a request that is all here."""
         _, method, target, fields, info, body = found
-        cycle = AsgiCycle(self._runtime, exchanges, found, body)
+        cycle = AsgiCycle(self, exchanges, found, body)
         self._run(cycle, self._scope(method, target, fields, info))
         if not cycle.settled:
             cycle.promote()
@@ -90,11 +100,31 @@ class AsgiAdapter:
         if request.tunnel == WEBSOCKET:
             self._web_socket(exchanges, exchange)
             return
+        self._ask(exchanges, exchange)
+
+    def _ask(self, exchanges: Exchanges, exchange: GuestExchange) -> None:
+        request = exchange.request
         fields = [(name.lower(), value) for name, value in request.headers]
-        cycle = AsgiCycle(self._runtime, exchanges, None, request.body.whole, exchange)
+        cycle = AsgiCycle(self, exchanges, None, request.body.whole, exchange)
         self._run(
             cycle, self._scope(request.method, request.target, fields, request.connection_info())
         )
+
+    def ask_again(self, cycle: AsgiCycle) -> bool:
+        """See L{guest.adapters.asgi_cycle.CycleHost}."""
+        if self.pathsend:
+            self.pathsend = False
+            self._extensions = {name: {} for name in EXTENSIONS if name != PATHSEND}
+            self.runtime.log.warn(
+                "the application returned without a response: from now on it is not offered to"
+                " send files by {message}, as a middleware may have dropped that",
+                message=PATHSEND,
+            )
+        exchange = cycle.promote()
+        if exchange.request.method not in _SAFE or exchange.request.body.whole is None:
+            return False
+        self._ask(cycle.exchanges, exchange)
+        return True
 
     def _web_socket(self, exchanges: Exchanges, exchange: GuestExchange) -> None:
         # Nobody needs wsproto for anything else.
@@ -110,7 +140,7 @@ class AsgiAdapter:
         scope["type"] = "websocket"
         scope["subprotocols"] = offered_subprotocols(request.headers)
         scope["extensions"] = {"websocket.http.response": {}}
-        self._run(AsgiWebSocket(self._runtime, exchanges, exchange), scope)
+        self._run(AsgiWebSocket(self.runtime, exchanges, exchange), scope)
 
     def _run(self, cycle: AsgiCycle | AsgiWebSocket, scope: Scope) -> None:
         try:
@@ -120,7 +150,7 @@ class AsgiAdapter:
         except Exception as error:
             cycle.over(error)
             return
-        runtime = self._runtime
+        runtime = self.runtime
         task = runtime.start(running)
         if runtime.is_called(task):
             runtime.when_done(task, cycle.over)
@@ -136,7 +166,7 @@ class AsgiAdapter:
         cycle.over(error)
         if not self._running and self._idle is not None:
             idle, self._idle = self._idle, None
-            self._runtime.resolve(idle, None)
+            self.runtime.resolve(idle, None)
 
     async def finish(self, timeout: float) -> None:
         """
@@ -146,8 +176,8 @@ class AsgiAdapter:
         """
         if not self._running:
             return
-        self._idle = idle = self._runtime.future()
-        timer = self._runtime.later(timeout, self._runtime.resolve, idle, None)
+        self._idle = idle = self.runtime.future()
+        timer = self.runtime.later(timeout, self.runtime.resolve, idle, None)
         await idle
         timer.cancel()
         for cycle in list(self._running):
@@ -185,10 +215,10 @@ class AsgiAdapter:
             "headers": fields,
             "client": (client.decode("latin-1"), 0) if client else None,
             "server": self._server(fields, scheme),
-            "extensions": EXTENSIONS,
+            "extensions": self._extensions,
         }
         if b"tls" in info:
-            scope["extensions"] = {**EXTENSIONS, "tls": asgi_tls(info)}
+            scope["extensions"] = {**self._extensions, "tls": asgi_tls(info)}
         if self.state is not None:
             scope["state"] = self.state.copy()
         return scope

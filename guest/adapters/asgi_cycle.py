@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, MutableMapping
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Protocol
 
 from guest.core.body_queue import BodyQueue
 from guest.core.errors import RequestAborted
@@ -17,6 +17,31 @@ from subproxy.wire.fields import Headers
 from subproxy.wire.whole import WholeRequest
 
 AsgiMessage = MutableMapping[str, Any]
+
+HEAD_DELAY = 1.0
+"""
+Seconds after which a head goes without a body.
+
+The specification has a server wait for the first piece. But that of a stream of events may come
+after minutes: until it has a head, a browser does not say that the stream is open, and the proxy
+takes the application for one that does not answer. uvicorn and Hypercorn wait for nothing. Within
+this time nearly all responses are whole, or have failed, which then is a 500.
+"""
+
+
+class CycleHost(Protocol):
+    """
+    What a cycle has of its adapter.
+
+    @ivar runtime: of the event loop.
+    @ivar pathsend: whether C{http.response.pathsend} is offered.
+    """
+
+    runtime: Runtime
+    pathsend: bool
+
+    def ask_again(self, cycle: AsgiCycle) -> bool:
+        """Ask the application again, without that offer; False: the request forbids it."""
 
 
 class ClientDisconnected(OSError):
@@ -36,6 +61,8 @@ class AsgiState(Enum):
     """It has not begun."""
     STARTED = auto()
     """Its head is here, and not sent: the body may be as well."""
+    HEADED = auto()
+    """Its head is on its way, as nothing of the body had come for a while."""
     STREAMING = auto()
     """Its head is on its way, and more body may come."""
     TRAILERS = auto()
@@ -47,11 +74,15 @@ class AsgiState(Enum):
 _MAY: dict[AsgiState, frozenset[str]] = {
     AsgiState.WAITING: frozenset({"http.response.start", "http.response.early_hint"}),
     AsgiState.STARTED: frozenset({"http.response.body", "http.response.pathsend"}),
+    AsgiState.HEADED: frozenset({"http.response.body", "http.response.pathsend"}),
     AsgiState.STREAMING: frozenset({"http.response.body"}),
     AsgiState.TRAILERS: frozenset({"http.response.trailers"}),
     AsgiState.DONE: frozenset(),
 }
 """What may be sent in each state."""
+
+_NOTHING = frozenset({AsgiState.WAITING, AsgiState.STARTED})
+_ON_ITS_WAY = frozenset({AsgiState.HEADED, AsgiState.STREAMING, AsgiState.TRAILERS})
 
 _QUIET = frozenset({"answered", "complete"})
 """Codes with which an exchange ends although its client is there: the rest is not wanted."""
@@ -61,13 +92,14 @@ class AsgiCycle:
     """
     One request.
 
+    @ivar exchanges: the exchanges of its connection.
     @ivar state: how far the response is.
     @ivar task: the application.
     """
 
-    __slots__ = ("_body", "_closed", "_exchange", "_exchanges", "_fields", "_found", "_queue",
-                 "_read", "_runtime", "_status", "_trailers", "_waiting", "_wants_trailers",
-                 "state", "task")  # fmt: skip
+    __slots__ = ("_body", "_closed", "_exchange", "_fields", "_found", "_host", "_pathsend",
+                 "_queue", "_read", "_runtime", "_status", "_timer", "_trailers", "_waiting",
+                 "_wants_trailers", "exchanges", "state", "task")  # fmt: skip
     _status: int
     _fields: Iterable[Any]
     _trailers: Headers
@@ -75,7 +107,7 @@ class AsgiCycle:
 
     def __init__(
         self,
-        runtime: Runtime,
+        host: CycleHost,
         exchanges: Exchanges,
         found: WholeRequest | None,
         body: bytes | None,
@@ -88,8 +120,11 @@ class AsgiCycle:
         @param body: of the request, if it is all here.
         @param exchange: otherwise, its exchange.
         """
-        self._runtime = runtime
-        self._exchanges = exchanges
+        self._host = host
+        self._runtime = host.runtime
+        self._pathsend = host.pathsend
+        self._timer: Any = None
+        self.exchanges = exchanges
         self._found = found
         self._body = body
         self._exchange = exchange
@@ -111,12 +146,15 @@ class AsgiCycle:
         """The exchange, which there need not have been."""
         if self._exchange is None:
             assert self._found is not None
-            self._exchange = self._exchanges.promote(self._found)
+            self._exchange = self.exchanges.promote(self._found)
             self._exchange.closed = self._ended
+            if self.state is AsgiState.STARTED:
+                self._timer = self._runtime.later(HEAD_DELAY, self._send_head)
         return self._exchange
 
     def _ended(self, reason: RequestAborted) -> None:
         self._closed = reason
+        self._forget_timer()
         waiting, self._waiting = self._waiting, None
         for waiter in waiting or ():
             self._runtime.resolve(waiter, None)
@@ -177,7 +215,13 @@ class AsgiCycle:
             raise RuntimeError(f"ASGI: {kind!r} came when the response was {state.name.lower()}")
         if self._closed is not None and self._closed.code not in _QUIET:
             raise ClientDisconnected("the client has left")
-        if state is AsgiState.STARTED and kind == "http.response.body":
+        if state is AsgiState.HEADED:
+            self.state = AsgiState.STREAMING
+            if kind == "http.response.body":
+                await self._push(message)
+            else:
+                await self._push_file(message["path"])
+        elif state is AsgiState.STARTED and kind == "http.response.body":
             if message.get("more_body", False) or self._wants_trailers:
                 self._try(self._stream)
                 await self._push(message)
@@ -205,6 +249,26 @@ class AsgiCycle:
         self._fields = fields if type(fields) in (list, tuple) else list(fields)
         self._wants_trailers = bool(message.get("trailers", False))
         self.state = AsgiState.STARTED
+        # One that has no exchange yet is in its first step: it may be whole before it waits.
+        if self._exchange is not None:
+            self._timer = self._runtime.later(HEAD_DELAY, self._send_head)
+
+    def _forget_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _send_head(self) -> None:
+        """Nothing of the body has come for a while."""
+        self._timer = None
+        if self.state is not AsgiState.STARTED:
+            return
+        try:
+            self._stream()
+        except Exception:
+            self.state = AsgiState.STARTED  # the application is told when it gives a body
+        else:
+            self.state = AsgiState.HEADED
 
     def _try(self, begin: Callable[..., None], *args: Any) -> None:
         """Begin the response; if it is none, there may be another."""
@@ -223,7 +287,7 @@ class AsgiCycle:
         if (
             self._exchange is None
             and found is not None
-            and self._exchanges.answer_whole(found[0], found[1], self._status, self._fields, body)
+            and self.exchanges.answer_whole(found[0], found[1], self._status, self._fields, body)
         ):
             return
         self._try(self._respond_whole, body)
@@ -242,7 +306,7 @@ class AsgiCycle:
 
     def _file(self, path: str) -> None:
         """The body is a file."""
-        file = FileBody(open(path, "rb"), settled=True)  # noqa: SIM115 (closed when sent)
+        file = _opened(path)
         fields = self._pairs()
         if not any(name.lower() == b"content-length" for name, _ in fields):
             fields.append((b"content-length", b"%d" % len(file)))
@@ -253,9 +317,10 @@ class AsgiCycle:
         return [(bytes(name), bytes(value)) for name, value in self._fields]
 
     def _respond(self, response: Response) -> None:
+        self._forget_timer()
         exchange = self.promote()
-        outgoing = self._exchanges.begin(exchange, response)
-        self._exchanges.carry(exchange, outgoing, response)
+        outgoing = self.exchanges.begin(exchange, response)
+        self.exchanges.carry(exchange, outgoing, response)
 
     async def _push(self, message: AsgiMessage) -> None:
         assert self._queue is not None
@@ -267,6 +332,16 @@ class AsgiCycle:
                 self._complete()
         if not wanted and self._closed is not None and self._closed.code not in _QUIET:
             raise ClientDisconnected("the client has left")
+
+    async def _push_file(self, path: str) -> None:
+        """The body is a file, and the head has been sent."""
+        file = _opened(path)
+        try:
+            for piece in file:
+                await self._push({"body": piece, "more_body": True})
+        finally:
+            file.close()
+        await self._push({})
 
     def _complete(self) -> None:
         self.state = AsgiState.DONE
@@ -285,10 +360,13 @@ class AsgiCycle:
         ):
             return
         if error is None:
+            if self._pathsend and self.state in _NOTHING and self._host.ask_again(self):
+                self.state = AsgiState.DONE
+                return
             error = RuntimeError("the application returned without completing its response")
         elif not isinstance(error, Exception):
             error = RuntimeError(f"the application was stopped: {error!r}")
-        if self.state in (AsgiState.STREAMING, AsgiState.TRAILERS):
+        if self.state in _ON_ITS_WAY:
             self.state = AsgiState.DONE
             assert self._queue is not None
             self._queue.fail(error)
@@ -296,4 +374,8 @@ class AsgiCycle:
             self._runtime.log.failure("The application failed after its response", error)
         else:
             self.state = AsgiState.DONE
-            self._exchanges.fail(self.promote(), error)
+            self.exchanges.fail(self.promote(), error)
+
+
+def _opened(path: str) -> FileBody:
+    return FileBody(open(path, "rb"), settled=True)

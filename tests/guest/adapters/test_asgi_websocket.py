@@ -200,7 +200,7 @@ class MessageTests(WebSocketTestCase):
         )
 
     async def runtime_waits(self) -> None:
-        await self.adapter._runtime.future()
+        await self.adapter.runtime.future()
 
     def test_compressed(self) -> None:
         """permessage-deflate, if the client offers it."""
@@ -248,7 +248,7 @@ class MessageTests(WebSocketTestCase):
         async def application(scope: Any, receive: Any, send: Any) -> None:
             await receive()
             await send({"type": "websocket.accept"})
-            takes.append(self.adapter._runtime.future())
+            takes.append(self.adapter.runtime.future())
             await takes[0]
             while (message := await receive())["type"] == "websocket.receive":
                 takes.append(message["text"])
