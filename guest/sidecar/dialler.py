@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from guest.sidecar.address import ProgramAddress
+from guest.sidecar.unix_dialling import dial_unix
 
 TIMEOUT = 5.0
 """Seconds that a dial may take."""
@@ -46,7 +47,7 @@ class ProgramDialler:
 
     async def _dial(self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], P]) -> P:
         if self.address.path:
-            return (await loop.create_unix_connection(protocol, self.address.path))[1]
+            return await dial_unix(loop, protocol, self.address.path)
         if self._known is not None:
             try:
                 return (await self._dial_tcp(loop, protocol, self._known))[1]

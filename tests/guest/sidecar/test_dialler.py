@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from typing import Any
 
 from guest.sidecar.address import parse_program_address
 from guest.sidecar.dialler import ProgramDialler
 from tests.rigs.clock_loop import ClockLoopCase
+from tests.rigs.unix_listener import UnixListener
 
 
 class Transport:
@@ -52,8 +54,9 @@ class FakeNetwork:
             await asyncio.sleep(60)
         raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
 
-    async def create_unix_connection(self, protocol: Any, path: str) -> Any:
-        self.dialled.append(path)
+    async def create_unix_connection(self, protocol: Any, sock: socket.socket) -> Any:
+        self.dialled.append("unix")
+        sock.close()
         return Transport(""), protocol()
 
 
@@ -103,8 +106,22 @@ class DiallerTests(ClockLoopCase):
         self.assertEqual(self.network.last.options, [(1, 13, b"\1\0\0\0\0\0\0\0")])
 
     def test_unix(self) -> None:
-        self.dial(ProgramDialler(parse_program_address("unix:/run/a.sock")))
-        self.assertEqual(self.network.dialled, ["/run/a.sock"])
+        for abstract in (False, True):
+            listener = UnixListener(self, abstract)
+            text = "unix:" + listener.path.replace("\0", "@")
+            self.dial(ProgramDialler(parse_program_address(text)))
+            self.assertTrue(listener.accept())
+        self.assertEqual(self.network.dialled, ["unix"] * 2)
+
+    def test_its_backlog_is_full(self) -> None:
+        """Somebody is there, who accepts none in time."""
+        listener = UnixListener(self)
+        listener.fill()
+        dialler = ProgramDialler(parse_program_address(f"unix:{listener.path}"), 3)
+        with self.assertRaises(OSError) as raised:
+            self.dial(dialler)
+        self.assertIn("no answer within 3 s", str(raised.exception))
+        self.assertEqual(self.network.dialled, [])
 
     def test_it_takes_too_long(self) -> None:
         dialler = ProgramDialler(parse_program_address("http://silent:1"), 3)
