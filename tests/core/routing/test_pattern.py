@@ -352,6 +352,7 @@ class HostPatternTests(SynchronousTestCase):
             (b"a" * 256, "not a host"),
             (b"a\tb", r"\x09"),
             (b"a\x1fb", r"\x1F"),
+            (b"a[\x7f]?", r"\x7F"),
             (rb"\[x\]", "not a host"),
         ]:
             with self.assertRaises(RouteRefused) as caught:
@@ -409,6 +410,7 @@ class PathPatternTests(SynchronousTestCase):
             (b"/(a|b) x", "' '"),
             (b'/a[ "]b', "class"),
             (b"/a\x00", r"\x00"),
+            (b"/[a\x7f]+", r"\x7F"),
         ]:
             with self.assertRaises(RouteRefused) as caught:
                 path_pattern(source)
