@@ -50,6 +50,10 @@ class QuestionTests(SynchronousTestCase):
             *((b"If-None-Match", b"x"), (b"Range", b"bytes=1-"), (b"X-Request-Id", b"7")),
             *((b"X-Original-URL", b"evil"), (b"x_original_uri", b"evil"), (b"X-User", b"evil")),
             *((b"X-Forwarded-Method", b"evil"), (b"Remote-User", b"evil")),
+            *((b"X-Original-Method", b"evil"), (b"X-Forwarded-Uri", b"evil")),
+            # The answer would be a 304 or 412, for the client.
+            *((b"If-Match", b"x"), (b"If-Modified-Since", b"x"), (b"If-Unmodified-Since", b"x")),
+            *((b"If-Range", b"x"), (b"Content-Encoding", b"gzip")),
         ]
         question = service_question(SERVICE, ask(*sent, *not_sent))
         self.assertEqual(
@@ -97,7 +101,15 @@ class QuestionTests(SynchronousTestCase):
     def test_names(self) -> None:
         for name in b"X-User", b"Remote_User", b"X-Forwarded-User", b"Authorization":
             self.assertIsNone(field_fault(name))
-        for name in b"", b"a b", b"Host", b"Cookie", b"connection", b"X_Forwarded_For", b"via":
+        for name in (
+            b"",
+            b"a b",
+            b"Host",
+            b"Cookie",
+            b"connection",
+            b"X_Forwarded_For",
+            b"X-Request-Id",
+        ):
             self.assertIsNotNone(field_fault(name))
 
 
