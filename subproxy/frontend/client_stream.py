@@ -121,7 +121,7 @@ class ClientStream:
         if self.answer is not ResponseState.WAITING:
             return 0
         if status == 100:
-            self.requestResumed()
+            self._ask_for_body()  # it is read when there is a way for it: by credit, or a claim
             return 0
         connection = self._connection
         data = self._encoder.interim(status, headers)

@@ -133,6 +133,7 @@ class HttpTableTests(HttpTableCase):
         self.assertEqual(client.received(), b"")
         guest.interim(100)
         self.assertEqual(client.received(), CONTINUE)
+        self.assertEqual(guest.body, b"")
         guest.exchange.resume_request()
         guest.interim(100)
         self.assertEqual(client.received(), b"")
@@ -158,6 +159,21 @@ class HttpTableTests(HttpTableCase):
         client = Client(ok)
         client.send(head % ord("1") + b"hello")
         self.assertEqual(status(client.received()), 200)
+
+    def test_100_opens_no_window(self) -> None:
+        """A guest that has said it, and has no way yet for the body, is given none of that."""
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n%b\r\n"
+        for expect in (b"", b"Expect: 100-continue\r\n"):
+            client = Client()
+            client.send(head % expect)
+            guest = client.guest
+            guest.interim(100)
+            client.send(b"x" * 50_000)
+            guest.interim(100)
+            self.assertEqual(guest.body, b"")
+            guest.exchange.resume_request()
+            client.send(b"x" * 50_000)
+            self.assertEqual((len(guest.body), guest.ended), (100_000, []))
 
     def test_unknown_expect(self) -> None:
         self.refused(get(b"Expect: 200-ok"), 417)
