@@ -117,6 +117,10 @@ class SubscriptionConnection(GuestReporter, ChannelConnection, Protocol):
     def state(self) -> SubscriptionState:
         """Where it is in its life."""
 
+    @property
+    def behind(self) -> bool:
+        """Some of what came is not dealt with yet."""
+
     def useless(self, weight: float = 1.0) -> None:
         """The guest said what nobody needs."""
 

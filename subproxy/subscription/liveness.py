@@ -28,7 +28,8 @@ class Liveness:
 
     Time is measured by C{now}, which is monotonic: the clock of a reactor may jump. By as much as
     a look at it is late, this process stood still itself (a busy host, a suspended one): that is
-    not held against the guest, whose pong may lie unread.
+    not held against the guest, whose pong may lie unread. Nor is a guest given up of which we read
+    slowly because of what it has said before: it is not silent, and would only begin again.
 
     @param rounds: has a turn each L{period}, for all subscriptions.
     @ivar send: says C{ping} with that nonce.
@@ -37,6 +38,7 @@ class Liveness:
     @ivar still_missed: told at each turn after that, until one comes.
     @ivar returned: told when pongs come again after that.
     @ivar dead: told when nothing was answered for C{timeout}.
+    @ivar unread: says whether something of the guest waits to be read, as its pong may.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Liveness:
         still_missed: Callable[[], None],
         returned: Callable[[], None],
         dead: Callable[[], None],
+        unread: Callable[[], bool],
     ) -> None:
         self._rounds = rounds
         self._now = now
@@ -65,6 +68,7 @@ class Liveness:
         self._still_missed = still_missed
         self._returned = returned
         self._dead = dead
+        self._unread = unread
         self._count = 0
         self._nonce: bytes | None = None
         self._asked = 0.0
@@ -112,7 +116,7 @@ class Liveness:
             return True
         self._asked += late
         silent = now - self._asked
-        if silent >= self._timeout:
+        if silent >= self._timeout and not self._unread():
             self.stop()
             self._dead()
         elif silent >= self._ping_timeout and not self._overdue:

@@ -302,6 +302,11 @@ class SubscriptionProtocol(Protocol):
         if subscription is not None:
             subscription.leave(GuestGone())
 
+    @property
+    def behind(self) -> bool:
+        """Some of what came is not dealt with yet."""
+        return self.message_pump.behind
+
     # What it did wrong.
 
     def offend(self) -> None:

@@ -86,9 +86,9 @@ class Subscription:
 
         @param replaced: the older instance whose place this one takes.
         """
-        member, settings = self.member, self._settings
+        member, settings, connection = self.member, self._settings, self._connection
         self._wire.send(m.Welcome(self._welcome()))
-        self._connection.say(
+        connection.say(
             INFO,
             "{identity} subscribed: {application}, worker {worker}, instance {instance}",
             application=member.application,
@@ -108,6 +108,7 @@ class Subscription:
             still_missed=self._still_missed,
             returned=self._returned,
             dead=self._dead,
+            unread=lambda: connection.behind,
         )
         self._liveness.start()
 

@@ -25,6 +25,7 @@ class LivenessTests(SynchronousTestCase):
         self.clock = Clock()
         self.said: list[object] = []
         self.again: list[float] = []
+        self.unread = False
 
     def liveness(self, random: float = 0.5) -> Liveness:
         return Liveness(
@@ -39,6 +40,7 @@ class LivenessTests(SynchronousTestCase):
             still_missed=lambda: self.again.append(self.clock.seconds()),
             returned=lambda: self.said.append("returned"),
             dead=lambda: self.said.append("dead"),
+            unread=lambda: self.unread,
         )
 
     def test_first_at_once_then_spread(self) -> None:
@@ -71,6 +73,17 @@ class LivenessTests(SynchronousTestCase):
         self.assertEqual([each for each in self.said if isinstance(each, str)], ["missed", "dead"])
         self.assertEqual(self.again, [7.5, 10.0, 12.5])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_unread(self) -> None:
+        """Who has said something that we have not read is not silent."""
+        liveness = self.liveness(0.0)
+        liveness.start()
+        self.unread = True
+        self.clock.pump([0.5] * 60)
+        self.assertEqual([each for each in self.said if isinstance(each, str)], ["missed"])
+        self.unread = False
+        self.clock.pump([0.5] * 5)
+        self.assertEqual(self.said[-1], "dead")
 
     def test_who_stood_still(self) -> None:
         """Time in which this process itself stood still is not held against a guest."""

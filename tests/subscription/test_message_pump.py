@@ -5,6 +5,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.access.penalties import BURST, RATE
+from subproxy.core.balancing.member import MemberState
 from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.subscription.states import SubscriptionState
 from subproxy.subscription.turn_budget import TurnBudget
@@ -44,6 +45,27 @@ class FloodTests(SynchronousTestCase):
         self.assertFalse(self.guest.protocol.message_pump.behind)
         self.assertEqual(self.guest.transport.producerState, "producing")
         self.assertIs(self.guest.protocol.state, SubscriptionState.SUBSCRIBED)
+
+    def test_a_pong_behind_a_flood_is_waited_for(self) -> None:
+        """An application with more routes than it may have is read slowly, by us: it is ejected
+        while its answers lie unread, and not given up, for it would begin again for ever."""
+        for reference in range(1, 1300):
+            self.guest.wire.send(m.Register(reference, b"h%d" % reference, b"/"))
+        self.guest.pump()
+        self.assertTrue(self.guest.protocol.message_pump.behind)
+        for _ in range(2000):
+            self.world.advance(0.02)
+            self.guest.pump()
+        self.assertFalse(self.guest.protocol.message_pump.behind)
+        self.assertIs(self.guest.protocol.state, SubscriptionState.SUBSCRIBED)
+        (member,) = self.world.registry.members()
+        self.assertEqual(MemberState(member.state), MemberState.READY)
+        # Who has nothing to say any more is given up as before.
+        self.guest.answer_pings = False
+        for _ in range(1000):
+            self.world.advance(0.02)
+            self.guest.pump()
+        self.assertIs(self.guest.protocol.state, SubscriptionState.CLOSING)
 
     def test_a_turn_is_bounded(self) -> None:
         """A million tiny messages leave others their turn."""
