@@ -21,6 +21,7 @@ class PrintableTests(SynchronousTestCase):
             (b"web", "web"),
             (rb"a\.example /.*", r"a\.example /.*"),
             (b"\x1b[31mred\r\n\0\x7f", r"\x1b[31mred\x0d\x0a\x00\x7f"),
+            (b" ~\x7f", r" ~\x7f"),
             (b"\xc3\xbc", r"\xc3\xbc"),
             ("\xfc", r"\xfc"),
             ("\x9b0m", r"\x9b0m"),
