@@ -2,11 +2,11 @@
 # CPython's asyncio: a unix socket whose listener has no room is said to be connected.
 #
 # Where the backlog of a listening unix socket is full, connect() of a socket that does not block
-# fails with EAGAIN, and goes on with nothing (Linux, connect(2): EINPROGRESS is for other families).
-# asyncio takes EAGAIN for "under way", waits until the socket is writable, as an unconnected one is
-# at once, finds no error, and calls connection_made(). The connection has no peer, and ends at the
-# first use: EINVAL where it reads, or "Connection lost". So a server that is merely busy looks like
-# one that breaks connections off. uvloop raises BlockingIOError, which is what the kernel said.
+# fails with EAGAIN, and nothing is under way (Linux, connect(2): EINPROGRESS is for others).
+# asyncio takes EAGAIN for EINPROGRESS, waits until the socket is writable, as an unconnected one is
+# at once, finds no error, and calls connection_made(). It has no peer, and ends at its first use,
+# with EINVAL or "Connection lost": a server that is merely busy looks like one that breaks
+# connections off. uvloop raises BlockingIOError, which is what the kernel said.
 # Seen with CPython 3.11.7, 3.12.1 and 3.13.0 on Linux; uvloop 0.23.0 beside them.
 set -euo pipefail
 folder=$(mktemp -d)
