@@ -36,7 +36,8 @@ PATH: Final = bytes(byte for byte in TARGET if byte not in b"\\?")
 
 REG_NAME: Final = b"-._~" + ALPHANUMERIC
 """A host name. RFC 3986 section 3.2.2 allows escapes and C{!$&'()*+,;=} too, which no name in use
-has, and by which two parsers could read two hosts."""
+has (but what grpcio makes of a unix socket's path), and by which two parsers could read two
+hosts."""
 
 IP_LITERAL: Final = b"0123456789abcdefABCDEF:."
 """What stands between the brackets of an IPv6 address."""
