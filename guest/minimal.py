@@ -346,12 +346,20 @@ class Session:
         self.exchanges: dict[int, Exchange] = {}
         self.registered: dict[int, tuple[bytes, bytes]] = {}
         self.outcome = "lost"
+        self.left = threading.Event()  # no new request comes here any more: dial again
         self.silent = False
         self.epoch = epoch  # of the welcome before, or of ours
         self.restored = False
 
     def run(self) -> str:
         """Talk to the end; return the outcome: lost, drained, bye, again, refused or replaced."""
+        try:
+            return self.talk()
+        finally:
+            self.left.set()
+
+    def talk(self) -> str:
+        """The same, and nobody is told of the end."""
         threading.Thread(target=self.write, daemon=True).start()
         self.sock.settimeout(GREETING)
         with self.lock:
@@ -494,6 +502,7 @@ class Session:
         """No new requests will come on this connection."""
         self.theirs = "draining"
         self.outcome = "drained"
+        self.left.set()
         self.bye_if_idle()
 
     def on_bye(self, code: bytes = b"done", reason: bytes = b"") -> None:
@@ -836,6 +845,7 @@ class Stay:
         self.routes = options.routes or [(b".*", b"/.*")]
         self.app = app
         self.session: Session | None = None
+        self.threads: list[threading.Thread] = []  # of sessions; all but the last only finish
         self.epoch: bytes | None = None  # of the last welcome
         self.stopping = threading.Event()
         self.told, self.next_time, self.pause = "", 0.0, 0.0
@@ -852,7 +862,14 @@ class Stay:
         }
 
     def run(self) -> int:
-        """Dial, again and again, with full jitter from 50 ms to 2.5 s; return an exit status."""
+        """Dial until we are to stop; return an exit status when all that was begun is done."""
+        status = self.dial_again_and_again()
+        for thread in self.threads:
+            thread.join()
+        return status
+
+    def dial_again_and_again(self) -> int:
+        """Dial with full jitter from 50 ms to 2.5 s; return an exit status."""
         attempt = 0
         drift = time.time() - time.monotonic()
         while not self.stopping.is_set():
@@ -887,7 +904,12 @@ class Stay:
         self.session = session
         if self.stopping.is_set():
             session.drain()
-        outcome = session.run()
+        # It may finish what it has while the next one serves: a proxy that is replaced drains.
+        self.threads = [each for each in self.threads if each.is_alive()]
+        self.threads.append(threading.Thread(target=session.run, daemon=True))
+        self.threads[-1].start()
+        session.left.wait()
+        outcome = session.outcome
         self.epoch = session.epoch
         if session.theirs == "idle" and outcome == "lost":
             what = f"no welcome came in {GREETING:.0f} s"

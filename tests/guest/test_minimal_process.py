@@ -241,6 +241,25 @@ class StayTests(SynchronousTestCase):
         second.sendall(encode([b"bye", b"replaced", b""]))
         self.assertEqual(self.ended(), 5)
 
+    def test_it_comes_back_at_once_after_a_drain(self) -> None:
+        """A long answer is finished where it is, while the next proxy has the route already."""
+        listener = self.listen()
+        self.start()
+        first = self.connected(listener)
+        first.sendall(encode([b"request", 1, b"POST", b"/", [], {}, None]) + encode([b"drain"]))
+        second = self.connected(listener)
+        second.sendall(encode([b"ping", b"1"]))
+        self.expect(second, b"pong")
+        self.stay.stop()
+        self.expect(second, b"drain")
+        second.sendall(encode([b"bye"]))
+        self.expect(second, b"bye")
+        self.assertTrue(self.thread.is_alive())
+        first.sendall(encode([b"end", 1]))
+        self.expect(first, b"response")
+        first.sendall(encode([b"bye"]))
+        self.assertEqual(self.ended(), 0)
+
     def test_a_copy_becomes_another_instance(self) -> None:
         """Our id has come again, and not from us."""
         listener = self.listen()
