@@ -187,7 +187,9 @@ class BodyConnection(ABC):
             return
         self._left -= len(data)
         if self._left < 0:
+            self._runtime.log.error("data connection: more came than the length of the body")
             self.abort()
+            receiver.data_lost()
             return
         receiver.data_received(data)
         if not self._left and self._receiver is receiver:

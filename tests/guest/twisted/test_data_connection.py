@@ -234,12 +234,17 @@ class ReceivingTests(DataTestCase):
         self.assertEqual((receiver.data, receiver.said), (b"01234", ["complete"]))
 
     def test_too_much(self) -> None:
-        """More than the length is no body."""
+        """More than the length is no body, and whoever waits for it hears so."""
         line, receiver = self.claimed(), Receiver()
         line.receive(3, receiver)
         line.dataReceived(b"0123")
-        self.assertEqual(receiver.data, b"")
+        self.lose(line)
+        self.assertEqual((receiver.data, receiver.said), (b"", ["lost"]))
         self.assertTrue(self.wire(line).aborted)
+        line, receiver = self.claimed(), Receiver()
+        line.dataReceived(b"0123")
+        line.receive(3, receiver)
+        self.assertEqual((receiver.data, receiver.said), (b"", ["lost"]))
 
     def test_pace(self) -> None:
         """The reader's is the sender's."""
