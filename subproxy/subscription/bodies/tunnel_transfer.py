@@ -184,11 +184,14 @@ class TunnelTransfer:
 
     def moved(self, length: int) -> None:
         """The guest's half has moved; C{length} bytes of it came in frames."""
+        if self._connection is None:
+            error = GuestMisbehaved("a tunnel moves before its data connection is there")
+            self._request.transfer_misbehaved(error)
+            return
         self._theirs = HALF_TRANSITIONS.move(self._theirs, TunnelHalfState.RAW)
         self._received = length
-        if self._connection is not None:
-            self._connection.duplex()
-            self._splice()
+        self._connection.duplex()
+        self._splice()
 
     def ended(self, message: m.End) -> None:
         """The guest has sent all of a half that has moved: its C{end} tells how much that is."""

@@ -358,6 +358,20 @@ class MoveTests(TunnelTransferCase):
         self.guest.pump()
         self.assertTrue(self.left())
 
+    def test_a_move_before_the_claim(self) -> None:
+        """There is nothing that the rest could come by: offered, or lapsed."""
+        for wait in (0.0, 5.0):
+            self.setUp()
+            self.accept()
+            self.grant()
+            self.exchange.request_data(b"0123456789")
+            self.guest.pump()
+            self.assertEqual(len(self.guest.take(m.Connect)), 1)
+            self.world.advance(wait)
+            self.say_raw(m.Move(self.number, 0))
+            self.assertIsInstance(self.sink.error, GuestMisbehaved)
+            self.assertTrue(self.left())
+
     def test_a_wrong_length(self) -> None:
         """It is an error of the exchange."""
         self.moving()
