@@ -220,6 +220,9 @@ class SessionTests(SynchronousTestCase):
     def welcome(self, **info: int) -> None:
         more = {key.encode(): value for key, value in info.items()}
         self.guest.send(encode([b"welcome", {b"version": 1, **more}]))
+        end = time.monotonic() + DEADLINE
+        while self.guest.session.theirs == "idle" and time.monotonic() < end:
+            time.sleep(SILENCE)
 
     def request(self, number: int, method: bytes, target: bytes) -> None:
         self.guest.send(encode([b"request", number, method, target, [], {}, b""]))

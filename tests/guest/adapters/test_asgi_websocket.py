@@ -22,7 +22,7 @@ from guest.adapters.asgi_cycle import ClientDisconnected
 from guest.core.web_socket import MESSAGE_LIMIT, MOST_WAITING
 from subproxy.wire import messages as m
 from subproxy.wire.frames import encode
-from tests.guest.adapters.test_asgi import AsgiTestCase, body, request
+from tests.rigs.asgi_case import AsgiTestCase, body, request
 from tests.rigs.asyncio_guest import LoopGuest
 
 ASKS = {b"tunnel": b"websocket"}

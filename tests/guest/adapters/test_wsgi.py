@@ -13,8 +13,8 @@ from guest.adapters import wsgi_job
 from guest.adapters.wsgi import WsgiAdapter
 from subproxy.wire import messages as m
 from subproxy.wire.frames import encode
-from tests.guest.adapters.test_asgi import request
 from tests.guest.asyncio.test_connection import LoopTestCase
+from tests.rigs.asgi_case import request
 from tests.rigs.asyncio_guest import LoopGuest
 
 PLAIN = [("Content-Type", "text/plain")]

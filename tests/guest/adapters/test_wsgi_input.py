@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from subproxy.wire import messages as m
-from tests.guest.adapters.test_asgi import request
 from tests.guest.adapters.test_wsgi import PLAIN, WsgiTestCase, hello
+from tests.rigs.asgi_case import request
 
 
 class WsgiInputTests(WsgiTestCase):

@@ -9,8 +9,8 @@ from guest.sidecar.bridge import ProgramBridge
 from guest.sidecar.connection import ProgramConnection
 from guest.sidecar.pool import ConnectionPool
 from subproxy.wire.frames import encode
-from tests.guest.adapters.test_asgi import request
 from tests.guest.asyncio.test_connection import LoopTestCase
+from tests.rigs.asgi_case import request
 from tests.rigs.asyncio_guest import LoopGuest
 from tests.rigs.clock_loop import MemoryTransport
 from tests.rigs.program_case import MemoryDialler
