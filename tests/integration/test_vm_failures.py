@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from contextlib import ExitStack
 from functools import cache
 from http.client import HTTPResponse
@@ -145,19 +146,23 @@ class UseTests(MachineCase):
 
     def test_two_of_them(self) -> None:
         """Who waits for longer has another one started, which ends when one is enough."""
-        # Where the second one takes long to boot, the first one serves all of them, two at a time.
         options = ("--machine-starts=1", f"--queue-timeout={PATIENCE:.0f}")
         self.start_proxy(*options, most=2, idle=3, **{"scale-after": 0.5})
         self.boot()
         answers: list[tuple[int, bytes]] = []
-        clients = [
-            threading.Thread(target=lambda: answers.append(self.ask("/held"))) for _ in range(6)
-        ]
+        end = time.monotonic() + PATIENCE
+
+        def ask() -> None:
+            """Until both have answered: the second one may take long to boot."""
+            while time.monotonic() < end and len({body for _, body in answers}) < 2:
+                answers.append(self.ask("/held"))
+
+        clients = [threading.Thread(target=ask) for _ in range(6)]
         for each in clients:
             each.start()
         for each in clients:
-            each.join(PATIENCE)
-        self.assertEqual([status for status, _ in answers], [200] * 6)
+            each.join(2 * PATIENCE)
+        self.assertEqual({status for status, _ in answers}, {200})
         self.assertEqual(len({body for _, body in answers}), 2)
         self.wait_for(r"\(1\) has ended: the guest has powered off")
         self.assertLessEqual(self.programs()["qemu-system-x86_64"], 1)
