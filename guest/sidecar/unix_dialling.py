@@ -43,7 +43,12 @@ async def dial_unix(loop: asyncio.AbstractEventLoop, factory: Callable[[], P], p
             pause = min(2 * pause, LAST_PAUSE)
         if number:
             raise OSError(number, os.strerror(number))
-        return (await loop.create_unix_connection(factory, sock=dialling))[1]
+        transport, protocol = await loop.create_unix_connection(factory, sock=dialling)
+        if transport.is_closing() and not isinstance(loop, asyncio.BaseEventLoop):
+            # uvloop 0.23.0 lets go of a socket that it is given unless it is closed before that:
+            # then its number would be closed once more, when somebody else has it.
+            dialling.detach()
+        return protocol
     except BaseException:
         dialling.close()
         raise

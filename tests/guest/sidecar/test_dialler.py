@@ -28,6 +28,9 @@ class Transport:
     def abort(self) -> None:
         self.aborted = True
 
+    def is_closing(self) -> bool:
+        return False
+
 
 class FakeNetwork:
     """

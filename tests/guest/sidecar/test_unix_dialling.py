@@ -14,9 +14,21 @@ from tests.rigs.unix_listener import UnixListener
 
 
 class Greeting(asyncio.Protocol):
+    """
+    Says hello, and goes.
+
+    @ivar over: has a result when it is gone: until then its socket is open.
+    """
+
+    def __init__(self) -> None:
+        self.over = asyncio.get_running_loop().create_future()
+
     def connection_made(self, transport: Any) -> None:
         transport.write(b"hello")
         transport.close()
+
+    def connection_lost(self, reason: Exception | None) -> None:
+        self.over.set_result(None)
 
 
 class LoopTests(SynchronousTestCase):
@@ -25,7 +37,8 @@ class LoopTests(SynchronousTestCase):
     def dial(self, listener: UnixListener, run: Any) -> bytes:
         async def main() -> None:
             loop = asyncio.get_running_loop()
-            await dial_unix(loop, Greeting, listener.path)
+            greeting = await dial_unix(loop, Greeting, listener.path)
+            await greeting.over
 
         run(main())
         return listener.accept().recv(5)
