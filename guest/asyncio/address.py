@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from guest.core.given_socket import let_go
 from guest.core.vsock_address import AF_VSOCK, parse_cid_port
 
 TIMEOUT = 30.0
@@ -114,7 +115,8 @@ class VsockProxyAddress(ProxyAddress):
             raise
         try:
             connected.setblocking(False)
-            _, protocol = await loop.create_unix_connection(factory, sock=connected)
+            transport, protocol = await loop.create_unix_connection(factory, sock=connected)
+            let_go(connected, transport)
         except BaseException:
             connected.close()
             raise

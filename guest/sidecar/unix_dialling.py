@@ -14,6 +14,8 @@ import socket
 from collections.abc import Callable
 from typing import TypeVar
 
+from guest.core.given_socket import let_go
+
 FIRST_PAUSE = 0.001
 """Seconds until a socket whose backlog is full is dialled again..."""
 
@@ -44,10 +46,7 @@ async def dial_unix(loop: asyncio.AbstractEventLoop, factory: Callable[[], P], p
         if number:
             raise OSError(number, os.strerror(number))
         transport, protocol = await loop.create_unix_connection(factory, sock=dialling)
-        if transport.is_closing() and not isinstance(loop, asyncio.BaseEventLoop):
-            # uvloop 0.23.0 lets go of a socket that it is given unless it is closed before that:
-            # then its number would be closed once more, when somebody else has it.
-            dialling.detach()
+        let_go(dialling, transport)
         return protocol
     except BaseException:
         dialling.close()

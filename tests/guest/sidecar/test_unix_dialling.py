@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import uvloop
 from twisted.trial.unittest import SynchronousTestCase
 
 from guest.sidecar.unix_dialling import dial_unix
 from tests.rigs.clock_loop import ClockLoopCase
+from tests.rigs.event_loops import RUNNERS
 from tests.rigs.unix_listener import UnixListener
 
 
@@ -44,17 +44,17 @@ class LoopTests(SynchronousTestCase):
         return listener.accept().recv(5)
 
     def test_a_path(self) -> None:
-        for run in (asyncio.run, uvloop.run):
+        for run in RUNNERS:
             self.assertEqual(self.dial(UnixListener(self), run), b"hello")
 
     def test_an_abstract_socket(self) -> None:
-        for run in (asyncio.run, uvloop.run):
+        for run in RUNNERS:
             self.assertEqual(self.dial(UnixListener(self, abstract=True), run), b"hello")
 
     def test_nobody_is_there(self) -> None:
         listener = UnixListener(self)
         listener.path += "x"
-        for run in (asyncio.run, uvloop.run):
+        for run in RUNNERS:
             self.assertRaises(FileNotFoundError, self.dial, listener, run)
 
 
