@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._client_info cimport ClientInfo
+from subproxy.fastpath._collected_data cimport CollectedData
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._fallback cimport ReplaceableConnection
 from subproxy.fastpath._hpack cimport FastHpackDecoder
@@ -17,10 +18,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
     cdef dict served  # the shell's
     cdef object machine
     # DATA of a stream that Python has, frames of one turn that it is given as one:
-    cdef list pieces  # None for none
-    cdef Py_ssize_t pieces_size
-    cdef uint32_t pieces_number
-    cdef int pieces_flags
+    cdef CollectedData collected  # None for none
     cdef u8 *held
     cdef Py_ssize_t held_size
     cdef Py_ssize_t held_room
@@ -43,8 +41,12 @@ cdef class FastHttp2Connection(FastHttp2Output):
     cdef bint fields(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1
     cdef bint crowded(self) except -1
     cdef bint may_gather(self, const Head *head) except -1
-    cdef bint data(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1
-    cdef bint collect(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1
+    cdef bint data(
+        self, const u8 *p, uint32_t size, int flags, uint32_t number, Py_ssize_t rest
+    ) except -1
+    cdef bint collect(
+        self, const u8 *p, uint32_t size, int flags, uint32_t number, Py_ssize_t rest
+    ) except -1
     cdef int pass_on(self) except -1
     cdef int end_of_read(self) except -1
     cdef bint window(self, const u8 *p, uint32_t number) except -1

@@ -18,6 +18,7 @@ from libc.string cimport memcmp, memcpy
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._client_info cimport ClientInfo
+from subproxy.fastpath._collected_data cimport CollectedData, collected_data
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._fallback cimport ReplaceableConnection
 from subproxy.fastpath._hpack cimport (
@@ -52,7 +53,6 @@ cdef enum:
     RST_STREAM = 3
     WINDOW_UPDATE = 8
     CONTINUATION = 9
-    MOST_COLLECTED = 131072  # bytes of one body that Python is given at a time
     A_STREAM = 512  # bytes of a stream, beside the text of its head
     SHARE = 4  # frames that Python deals with in a turn: 50 to 100 us each, for which others wait
     FIELDS_A_FRAME = 50  # so many more in a request cost Python as much as a frame
@@ -131,7 +131,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
 
     def turn_ended(self):
         self.called = False
-        if self.pieces is not None and not self.over:
+        if self.collected is not None and not self.over:
             self.turned = True
             self.shell.turn_begins()
             self.pass_on()
@@ -168,7 +168,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
         if self.turn_end is not None:
             self.turn_end.gatherer = None
             self.turn_end = None
-        self.before = self.pieces = self.leaving = None
+        self.before = self.collected = self.leaving = None
         self.out.size = 0
 
     # Bytes come.
@@ -287,7 +287,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
             if not (
                 self.greeted and not self.block and (
                     (kind == HEADERS and self.fields(p, length, flags, number))
-                    or (kind == DATA and self.data(p, length, flags, number))
+                    or (kind == DATA and self.data(p, length, flags, number, end - p))
                     or (kind == WINDOW_UPDATE and length == 4 and self.window(p, number))
                 )
             ):
@@ -429,8 +429,11 @@ cdef class FastHttp2Connection(FastHttp2Output):
             and not way.asks(self.told.trusted, self.told.scheme, self.tls)
         )
 
-    cdef bint data(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1:
-        """DATA of a body that is gathered; False if Python has to know of it."""
+    cdef bint data(
+        self, const u8 *p, uint32_t size, int flags, uint32_t number, Py_ssize_t rest
+    ) except -1:
+        """DATA of a body that is gathered, and C{rest} bytes of the read from there on; False if
+        Python has to know of it."""
         cdef FastHttp2Counts counts = self.counts
         cdef FastHttp2Stream stream = self.streams.get(number)
         cdef Py_ssize_t came
@@ -438,7 +441,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
         if flags & PADDED or not (size or ends):
             return False
         if stream is None:
-            return self.collect(p, size, flags, number)
+            return self.collect(p, size, flags, number, rest)
         if stream.gathering is None:
             return False
         came = stream.came + size
@@ -466,34 +469,27 @@ cdef class FastHttp2Connection(FastHttp2Output):
             counts.taken = 0
         return True
 
-    cdef bint collect(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1:
+    cdef bint collect(
+        self, const u8 *p, uint32_t size, int flags, uint32_t number, Py_ssize_t rest
+    ) except -1:
         """DATA of a body that Python has: it is told once a turn, of many frames as of one, because
         each time costs more than what a frame holds. False if it is to be told now."""
-        if self.pieces is not None and (
-            self.pieces_number != number or self.pieces_flags & END_STREAM
-            or self.pieces_size + size > MOST_COLLECTED
-        ):
+        if self.collected is not None and not self.collected.takes(number, size):
             self.turn()
             self.pass_on()
-        if self.pieces is None:
+        if self.collected is None:
             if flags & END_STREAM or number not in self.served:
                 return False
-            self.pieces = []
-            self.pieces_size = 0
-            self.pieces_number = number
-            self.pieces_flags = 0
+            self.collected = collected_data(number)
             self.soon()
-        self.pieces.append(PyBytes_FromStringAndSize(<const char *>p, size))
-        self.pieces_size += size
-        self.pieces_flags |= flags
+        self.collected.add(p, size, flags, rest)
         return True
 
     cdef int pass_on(self) except -1:
         """Tell Python of the DATA that were collected."""
-        cdef list pieces = self.pieces
-        if pieces is None:
+        cdef CollectedData collected = self.collected
+        if collected is None:
             return 0
-        self.pieces = None
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self.shell.frame_came(DATA, self.pieces_flags, self.pieces_number, data)
+        self.collected = None
+        self.shell.frame_came(DATA, collected.flags, collected.number, collected.data())
         return 0

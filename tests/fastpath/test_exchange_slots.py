@@ -8,11 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
-from tests.fastpath.test_http2_differential import Http2Side
 from tests.fastpath.test_peer import request
 from tests.rigs.conversation_case import GET
 from tests.rigs.fastpath_rig import Pair, response
 from tests.rigs.http2_client import GET as HTTP2_GET
+from tests.rigs.http2_sides import Http2Side
 from tests.rigs.peer_rig import AskedPair
 
 SLOTS = 16_384

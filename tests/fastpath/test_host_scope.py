@@ -11,9 +11,9 @@ from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.host_names import HostNames
 from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
-from tests.fastpath.test_http2_differential import Http2Side
 from tests.rigs.fastpath_rig import Pair, response
 from tests.rigs.http2_client import GET
+from tests.rigs.http2_sides import Http2Side
 
 
 class HostScopeOnBothPathsTests(SynchronousTestCase):

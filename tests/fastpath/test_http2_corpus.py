@@ -13,9 +13,9 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
-from tests.fastpath.test_http2_differential import Http2Side
 from tests.rigs.carried_over import CarriedOver, carried_over
 from tests.rigs.http2_client import POST, Headers
+from tests.rigs.http2_sides import Http2Side
 from tests.rigs.paths import ROOT
 
 CASES = ROOT / "tests" / "corpus" / "http" / "cases.json"

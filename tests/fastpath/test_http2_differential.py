@@ -8,101 +8,16 @@ each stream was told, what the guest was sent, the log and the counts are the sa
 from __future__ import annotations
 
 import random
-import re
-from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
 from subproxy.frontend.http2.frames import FrameType, write_frame
 from subproxy.wire import messages as m
-from subproxy.wire.frames import FrameDecoder
 from tests.rigs.examples import examples
-from tests.rigs.fastpath_rig import PREFIX, Side
 from tests.rigs.http2_client import GET, POST, Headers, Http2Client
-
-
-class Http2Side(Side):
-    """A proxy with one guest, whose client speaks HTTP/2."""
-
-    def __init__(self, fast: bool, **options: Any) -> None:
-        self.fast = fast
-        self.asked: list[m.Request] = []
-        self.aborted: set[int] = set()
-        self.frames = FrameDecoder(1 << 20)
-        self.ids: dict[bytes, bytes] = {}
-        super().__init__(fast, **options)
-
-    def connect(self) -> None:
-        if not self.fast:
-            self.factory.buildProtocol = (  # type: ignore[method-assign]
-                lambda addr: self.factory.build_http2()
-            )
-        self.client = Http2Client()
-        self.sent: dict[int, list[m.Message]] = {}
-        super().connect()
-        self.say(self.client.take())
-
-    def say(self, data: bytes) -> None:
-        """The client says that, in one read; then the turn ends."""
-        if data and not self.gone:
-            self.protocol.dataReceived(data)
-        self.turn()
-
-    def turn(self) -> None:
-        """The reactor turns: guests and clients get what was written."""
-        for _ in range(3):
-            self.world.advance(0)
-            came = self.renamed(self.guest_transport.value())
-            self.guest_transport.clear()
-            self.frames.feed(came)
-            while (frame := self.frames.next()) is not None:
-                event = m.parse(frame)
-                self.guest_told(event)
-                if isinstance(event, m.Request):
-                    self.asked.append(event)
-                elif isinstance(event, m.Abort):
-                    self.aborted.add(event.exchange)
-            self.client.receive(self.renamed(self.transport.value()))
-            self.transport.clear()
-            more = self.client.take()
-            if not more:
-                break
-            if not self.gone:
-                self.protocol.dataReceived(more)
-
-    def guest_told(self, event: m.Message) -> None:
-        """Keep what the guest was told of each exchange, however a body was cut."""
-        told = self.sent.setdefault(getattr(event, "exchange", 0), [])
-        if isinstance(event, m.Body) and told and isinstance(told[-1], m.Body):
-            event = m.Body(event.exchange, told.pop().data + event.data)
-        told.append(event)
-
-    def renamed(self, data: bytes) -> bytes:
-        """C{data} with ids in the order in which they are told: Python makes one for a request
-        whose body is still to come, the compiled path when it is here."""
-
-        def renamed_id(found: re.Match[bytes]) -> bytes:
-            return self.ids.setdefault(found[0], PREFIX + b"-%08x" % len(self.ids))
-
-        return re.sub(PREFIX + b"-[0-9a-f]{8}", renamed_id, data)
-
-    def answer(self, *messages: m.Message) -> None:
-        """The guest says that, in one read."""
-        self.guest.dataReceived(b"".join([message.encode() for message in messages]))
-        self.turn()
-
-    def observed(self) -> dict[str, object]:
-        """All that can be seen from outside."""
-        seen = self.seen()
-        seen["client"] = {number: told for number, told in self.client.told.items() if told}
-        seen["bodies"] = self.client.bodies
-        seen["guest"] = self.sent
-        seen["log"] = (self.renamed(seen["log"][0]), *seen["log"][1:])  # type: ignore[index]
-        return seen
-
+from tests.rigs.http2_sides import Http2PairCase, Http2Side
 
 NAMES = [
     (b"user-agent", b"test"),
@@ -225,18 +140,8 @@ def response(chosen: random.Random, number: int) -> list[m.Message]:
     return [m.Response(number, status, fields, {}, body)]
 
 
-class Http2ConversationTests(SynchronousTestCase):
+class Http2ConversationTests(Http2PairCase):
     skip = unavailable()
-
-    def pair(self, **options: Any) -> list[Http2Side]:
-        return [Http2Side(True, **options), Http2Side(False, **options)]
-
-    def same(self, sides: list[Http2Side], where: object) -> dict[str, object]:
-        """Compare all that can be seen."""
-        fast, slow = (side.observed() for side in sides)
-        for key, value in fast.items():
-            self.assertEqual(value, slow[key], (where, key))
-        return fast
 
     def test_plain(self) -> None:
         """A request that costs no Python, and one that does, are answered alike."""
@@ -310,69 +215,6 @@ class Http2ConversationTests(SynchronousTestCase):
         """Requests good and bad, resets, windows and answers, as they come."""
         for seed in range(examples(150)):
             self.play(seed)
-
-    def test_uploads(self) -> None:
-        """A small body costs no Python, whether its length is told, or it comes with its head."""
-        sides = self.pair()
-        for side in sides:
-            said = (b"content-length", b"10")
-            side.client.request(1, [*POST, said], ended=False)
-            side.say(side.client.take())
-            side.client.h2.send_data(1, b"hello")
-            side.say(side.client.take())
-            self.assertEqual(side.asked, [])
-            side.client.h2.send_data(1, b"world", end_stream=True)
-            side.client.request(3, POST, ended=False)
-            side.client.h2.send_data(3, b"unknown", end_stream=True)
-            side.client.request(5, [*POST, (b"content-length", b"0")], ended=False)
-            side.client.h2.send_data(5, b"", end_stream=True)
-            side.say(side.client.take())
-            self.assertEqual([each.body for each in side.asked], [b"helloworld", b"unknown", b""])
-            self.assertIn([b"Content-Length", b"10"], [list(p) for p in side.asked[0].headers])
-            side.answer(*(m.Response(each, 200, [], {}, b"fine") for each in (1, 2, 3)))
-        self.same(sides, "uploads")
-        self.assertEqual(sides[0].fastpath.stats()["requests"], 3)
-        self.assertEqual(sides[0].fastpath.stats()["declined_requests"], 0)
-
-    def test_uploads_that_are_not_plain(self) -> None:
-        """What was gathered goes on in Python."""
-        for after in (
-            lambda h2: h2.send_data(1, b"x" * 6, end_stream=True),  # too long
-            lambda h2: h2.send_data(1, b"x", end_stream=True),  # too short
-            lambda h2: h2.send_data(1, b"x" * 5, end_stream=True, pad_length=3),
-            lambda h2: h2.send_headers(1, [(b"x-sum", b"1")], end_stream=True),
-            lambda h2: h2.reset_stream(1),
-            lambda h2: h2.send_data(1, b""),
-            lambda h2: None,
-        ):
-            sides = self.pair()
-            for side in sides:
-                fields = [*POST, (b"content-length", b"10"), (b"cookie", b"a"), (b"cookie", b"b")]
-                side.client.request(1, fields, ended=False)
-                side.client.h2.send_data(1, b"hello")
-                side.say(side.client.take())
-                after(side.client.h2)
-                side.say(side.client.take())
-                for _ in range(100):
-                    side.world.advance(0.6)
-                    side.turn()
-            self.same(sides, after)
-
-    def test_the_window_of_uploads(self) -> None:
-        """It opens as bodies are taken, also where nothing but bodies comes."""
-        sides = self.pair()
-        for side in sides:
-            number = 1
-            for _ in range(40):
-                size = b"60000"
-                side.client.request(number, [*POST, (b"content-length", size)], ended=False)
-                for part in range(4):
-                    side.client.h2.send_data(number, b"x" * 15000, end_stream=part == 3)
-                side.say(side.client.take())
-                side.answer(m.Response(side.asked.pop().exchange, 204, [], {}, b""))
-                number += 2
-        self.same(sides, "windows")
-        self.assertEqual(sides[0].fastpath.stats()["requests"], 40)
 
     def test_trailers_are_taken(self) -> None:
         """The guest hears of it, from either path."""

@@ -15,9 +15,9 @@ from subproxy.frontend.http2.flood import ALLOWED
 from subproxy.frontend.http2.frames import ErrorCode, FrameType
 from subproxy.telemetry.close_reason import CloseReason
 from subproxy.wire import messages as m
-from tests.fastpath.test_http2_differential import Http2Side
 from tests.rigs.examples import part_of
 from tests.rigs.http2_floods import ERRORS, FLOODS, STALLED, Attack
+from tests.rigs.http2_sides import Http2Side
 
 MOST = 1 + 2 * max(allowed.burst for allowed in ALLOWED.values())
 """Pieces within which each of them is too much."""

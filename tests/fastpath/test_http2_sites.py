@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
-from tests.fastpath.test_http2_differential import Http2Side
 from tests.rigs.http2_client import GET, POST, Headers
+from tests.rigs.http2_sides import Http2Side
 
 skip = unavailable()
 

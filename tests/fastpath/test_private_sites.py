@@ -7,10 +7,10 @@ from collections.abc import Callable
 from subproxy.core.sites.access_question import AccessQuestion, AccessVerdict, LetIn
 from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
-from tests.fastpath.test_http2_differential import Http2Side
 from tests.fastpath.test_sites import SiteCase, get, post
 from tests.rigs.fastpath_rig import response
 from tests.rigs.http2_client import GET, Headers
+from tests.rigs.http2_sides import Http2Side
 from tests.rigs.http2_tunnels import CONNECT, PATHS, StreamLine, accept
 from tests.rigs.private_site import key_file, token
 

@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.http.trace_context import TraceContext
 from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
-from tests.fastpath.test_http2_differential import Http2Side
 from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Pair, response
 from tests.rigs.http2_client import GET
+from tests.rigs.http2_sides import Http2Side
 
 PARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -21,13 +21,10 @@ from collections.abc import Callable
 from subproxy.frontend.http2.frames import FrameType, write_frame, write_settings
 from subproxy.frontend.http2.hpack import encode_fields
 from tests.fastpath.test_hpack import play as blocks
-from tests.fastpath.test_http2_differential import (
-    Http2ConversationTests,
-    Http2Side,
-    request,
-)
+from tests.fastpath.test_http2_differential import Http2ConversationTests, request
 from tests.fuzz import http2_oracle
 from tests.rigs.hpack_blocks import hostile
+from tests.rigs.http2_sides import Http2Side
 
 
 class RawSide(Http2Side):

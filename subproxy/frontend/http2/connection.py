@@ -280,11 +280,12 @@ class Http2Connection:
         if not data and not ended:
             self._guard.happened(Flood.EMPTY, now)
         stream.received += size
-        discards = stream.discards
-        self.consumed(stream, size if discards else size - len(data))
+        nobodys = size if stream.discards else size - len(data)
+        if nobodys:
+            self.consumed(stream, nobodys)
         if ended:
             self._client_ended(stream)
-        return BodyCame(stream, b"" if discards else data, ended, [])
+        return BodyCame(stream, b"" if stream.discards else data, ended, [])
 
     def _rst_stream(self, frame: Frame, now: float) -> Http2Event | None:
         if len(frame.payload) != 4:

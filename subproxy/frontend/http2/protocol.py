@@ -172,28 +172,33 @@ class Http2Protocol(Http2Requests):
         """Write what waits, and see what the connection waits for then."""
         self.flush()
         self._look_at_state()
-        self.flush()
 
     # Bytes go.
 
     def flush(self) -> None:
         """Write what waits, as far as the client takes it."""
+        if self._turns.depth:
+            return
         sender = self.connection.sender
-        if self._turns.depth or not (self._later or sender.pending(self.writable)):
+        more = sender.pending(self.writable)
+        if not more and not self._later:
             return
         with self._turns:
-            while sender.pending(self.writable) and not self._over:
+            while more and not self._over:
                 self._write_some()
+                more = sender.pending(self.writable)
             if self._later and not sender.crowded and not self._over:
                 self._go_on()
                 self._wrote_in_turn()
 
     def _write_some(self) -> None:
         """Write what waits, up to L{A_WRITE}."""
-        pieces = self.connection.sender.take(A_WRITE if self.writable else 0)
+        sender = self.connection.sender
+        pieces = sender.take(A_WRITE if self.writable else 0)
         if pieces:
             self.writeSequence(pieces)
-        self._settle()
+        if sender.moved or sender.ended:
+            self._settle()
 
     def _wrote_in_turn(self) -> None:
         """As L{wrote}, in the middle of a turn."""
@@ -234,6 +239,7 @@ class Http2Protocol(Http2Requests):
         if self.ending is Ending.QUIETENS and self._is_quiet():
             self.ending = ENDINGS.move(self.ending, Ending.TOLD)
             connection.sender.go_away()
+            self._write_control()
         if self.ending is Ending.TOLD and not counts.open:
             self.due = min(self.due, self.context.monotonic() + HEARD_LIMIT)
         elif self.ending is Ending.HEARD and not counts.open:

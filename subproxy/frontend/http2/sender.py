@@ -109,7 +109,9 @@ class Http2Sender:
         """Whether L{take} has something; where nothing is C{writable}, control frames alone."""
         if self._control or not writable:
             return bool(self._control)
-        return bool(self._free) or (self._counts.room > 0 and any(self._ready))
+        if self._free:
+            return True
+        return self.waiting > 0 and self._counts.room > 0 and any(self._ready)
 
     def take(self, room: int) -> list[bytes]:
         """
@@ -122,7 +124,8 @@ class Http2Sender:
             free, self._free = self._free, {}
             for stream in free.values():
                 self._put_free(stream, out)
-            self._put_data(room, out)
+            if self.waiting > 0:
+                self._put_data(room, out)
         return out
 
     def _put_free(self, stream: Http2Stream, out: list[bytes]) -> None:
