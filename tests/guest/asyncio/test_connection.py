@@ -249,6 +249,40 @@ class AsyncioConnectionTests(LoopTestCase):
         loop.run_until_complete(fill())
         self.assertGreater(waited[0], 1024)
 
+    def test_a_dial_that_is_cancelled_when_it_is_there(self) -> None:
+        """What it says first has left by then: a closed transport of uvloop takes nothing."""
+        try:
+            import uvloop
+        except ImportError:
+            raise SkipTest("no uvloop here") from None
+        loop = uvloop.new_event_loop()
+        self.addCleanup(loop.close)
+        failures: list[Any] = []
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        events: Any = mock.Mock()
+        dialling: list[asyncio.Task[Any]] = []
+
+        class Cancelled(AsyncioConnection):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                dialling[0].cancel()
+                super().connection_made(transport)
+
+        async def dial() -> None:
+            profile = SubscriberProfile("uvloop", (Route(rb"a"),))
+            connection = Cancelled(
+                asyncio_runtime(loop), profile, lambda request: Response(200), events, events
+            )
+            made = loop.create_unix_connection(lambda: connection, sock=ours)
+            dialling.append(loop.create_task(made))
+            await asyncio.wait(dialling)
+            await asyncio.sleep(0.01)
+
+        loop.run_until_complete(dial())
+        self.assertTrue(dialling[0].cancelled())
+        self.assertEqual(failures, [])
+
     def test_a_silent_proxy(self) -> None:
         guest = self.guest()
         leaving = guest.loop.create_task(guest.connection.when_leaving())
