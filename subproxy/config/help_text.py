@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -62,3 +64,12 @@ def _paragraph(option: str, text: str, width: int) -> list[str]:
     if len(begin) + 2 > COLUMN:
         return [begin, *(f"{'':{COLUMN}}{line}" for line in folded)]
     return [f"{begin:{COLUMN}}{folded[0]}", *(f"{'':{COLUMN}}{line}" for line in folded[1:])]
+
+
+def tell(text: str) -> None:
+    """Print it for who reads along; one that has enough, such as head, is no fault."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python would try again at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -49,12 +49,16 @@ def parse_http(value: str) -> str:
         if int(where) > 65535:
             raise ValueError("a port is at most 65535")
         return value
-    address = _ADDRESS.match(where)
-    if address:
-        raise ValueError(f"say {_endpoint_of(*address.groups())}")
+    _no_address(where)
     if not _ENDPOINT.match(where):
         raise ValueError("neither a port nor an endpoint such as tcp:8888:interface=127.0.0.1")
     return value
+
+
+def _no_address(value: str) -> None:
+    address = _ADDRESS.match(value)
+    if address:
+        raise ValueError(f"say {_endpoint_of(*address.groups())}")
 
 
 def _endpoint_of(host: str, port: str) -> str:
@@ -89,6 +93,7 @@ def parse_vsock(value: str) -> VsockListen:
         if int(value) > 0xFFFFFFFE:
             raise ValueError("a vsock port has 32 bits")
         return VsockListen("endpoint", f"vsock:{value}")
+    _no_address(value)
     if not is_path(value):
         return VsockListen("endpoint", value)
     folder, name = os.path.split(value)
@@ -150,10 +155,12 @@ def parse_admin(value: str) -> str:
     """
     What C{--admin} asks for: a path or an endpoint string.
 
-    @raise ValueError: it is a bare port, of which nobody could say for whom it is.
+    @raise ValueError: it is a bare port, of which nobody could say for whom it is; or HOST:PORT,
+        which is no path for anybody.
     """
     if is_bare(value):
         raise ValueError(
             f"a path is needed, or an endpoint such as tcp:{value}:interface=127.0.0.1"
         )
+    _no_address(value)
     return value

@@ -13,7 +13,15 @@ from twisted.copyright import version as twisted_version
 from twisted.python import usage
 
 from subproxy.config.configuration_error import ConfigurationError
-from subproxy.config.help_text import DISTRIBUTION, EXAMPLE, TWISTD, Group, options_text, release
+from subproxy.config.help_text import (
+    DISTRIBUTION,
+    EXAMPLE,
+    TWISTD,
+    Group,
+    options_text,
+    release,
+    tell,
+)
 from subproxy.config.setting import Flag, Setting
 from subproxy.config.settings import PROCESS, TABLE, Settings
 from subproxy.config.sources import Effective, Sources
@@ -117,12 +125,12 @@ class Options(usage.Options):
 
     def opt_version(self) -> None:
         """Tell the versions of subproxy and Twisted."""
-        print(f"subproxy {release()} ({DISTRIBUTION}), Twisted {twisted_version}")
+        tell(f"subproxy {release()} ({DISTRIBUTION}), Twisted {twisted_version}")
         raise SystemExit(0)
 
     def opt_help(self) -> None:
         """Print this."""
-        print(self)
+        tell(str(self))
         raise SystemExit(0)
 
     def postOptions(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -20,4 +21,20 @@ def server_endpoint(reactor: Any, description: str) -> Any:
     """
     if description.partition(":")[0] not in PLAIN:
         openssl.provide()
-    return serverFromString(reactor, description)
+    try:
+        return serverFromString(reactor, description)
+    except TypeError as error:
+        # Of Twisted's parsers, which take parts of a string for arguments of a function.
+        raise ValueError(_in_words(description.partition(":")[0], str(error))) from None
+
+
+def _in_words(kind: str, said: str) -> str:
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", said)
+    if unknown:
+        return f"{kind}: has no {unknown[1]}="
+    if "multiple values" in said or "positional argument" in said:
+        return (
+            f"{kind}: has too few parts, or too many; a colon within one is written "
+            "\\:, as in tcp6:8888:interface=\\:\\:1"
+        )
+    return said

@@ -2,6 +2,8 @@
 
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.testing import MemoryReactorClock
+import re
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.listen import (
@@ -69,6 +71,18 @@ class ListenTests(SynchronousTestCase):
         for good in ("/run/a.sock", "tcp:9090", "unix:/a", "relative.sock"):
             self.assertEqual(parse_admin(good), good)
         self.assertRaises(ValueError, parse_admin, "9090")
+
+    def test_no_path_is_called_as_an_address(self) -> None:
+        """HOST:PORT, as the subproxy command has it, is no socket in the current folder."""
+        for address, endpoint in (
+            ("127.0.0.1:9900", "tcp:9900:interface=127.0.0.1"),
+            ("localhost:9900", "tcp:9900:interface=127.0.0.1"),
+            (":9900", "tcp:9900"),
+            ("[::1]:9900", r"tcp6:9900:interface=\:\:1"),
+        ):
+            for parse in (parse_admin, parse_vsock):
+                with self.assertRaisesRegex(ValueError, "say " + re.escape(endpoint) + r"\Z"):
+                    parse(address)
 
     def test_peer_listen(self) -> None:
         """A bare port is one of all interfaces; TLS and the PROXY protocol are not before it."""
