@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import os
+import stat
 
 from guest.sidecar.connection import ProgramConnection, ProgramGone
 from guest.sidecar.dialler import ProgramDialler
@@ -44,13 +48,26 @@ class ReadinessProbe:
         """What the program lacked when it was last asked, for a person."""
 
     async def taken(self) -> bool:
-        """Whether somebody takes connections there now."""
+        """
+        Whether somebody takes connections there now.
+
+        The file of a UNIX socket that a program has left behind, as Node's do when they are killed,
+        is removed: the next one could not listen there.
+        """
         try:
             connection = await self._dial()
-        except OSError:
+        except OSError as error:
+            if error.errno == errno.ECONNREFUSED:
+                self._remove_socket()
             return False
         connection.abort()
         return True
+
+    def _remove_socket(self) -> None:
+        path = self.address.path
+        with contextlib.suppress(OSError):  # then the program says what is wrong
+            if path and not path.startswith("\0") and stat.S_ISSOCK(os.lstat(path).st_mode):
+                os.unlink(path)
 
     async def ready(self) -> None:
         """Returns when the program is ready."""

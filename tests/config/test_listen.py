@@ -1,9 +1,9 @@
 """What an operator writes for a listener."""
 
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.testing import MemoryReactorClock
 import re
 
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.listen import (

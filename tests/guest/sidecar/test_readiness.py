@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import os
+import socket
 
+from guest.sidecar.address import ProgramAddress
+from guest.sidecar.dialler import ProgramDialler
 from guest.sidecar.readiness import ReadinessProbe
 from tests.rigs.program_case import ProgramCase
 
@@ -36,6 +40,25 @@ class ConnectTests(ProbeCase):
         self.assertTrue(self.line.aborted)
         self.dialler.refusal = REFUSED
         self.assertFalse(self.run_until(self.probe.taken()))
+
+    def test_a_socket_that_was_left_behind(self) -> None:
+        """It is removed where nobody listens, and nothing else is: no file, no live socket."""
+        path = self.mktemp()
+        dialler = ProgramDialler(ProgramAddress("", 0, path))
+        loop = asyncio.new_event_loop()
+        self.addCleanup(loop.close)
+        probe = ReadinessProbe(loop, dialler, None, b"localhost")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path)
+            listening.listen()
+            self.assertTrue(loop.run_until_complete(probe.taken()))
+            self.assertTrue(os.path.exists(path))
+        self.assertFalse(loop.run_until_complete(probe.taken()))
+        self.assertFalse(os.path.exists(path))
+        self.assertFalse(loop.run_until_complete(probe.taken()))
+        with open(path, "w"):
+            self.assertFalse(loop.run_until_complete(probe.taken()))
+        self.assertTrue(os.path.exists(path))
 
     def test_it_is_asked_until_it_does(self) -> None:
         """Often at first, twice a second later."""
