@@ -39,6 +39,17 @@ func (a Address) Authority() string {
 	return strings.TrimSuffix(a.address, ":80")
 }
 
+// removeSocket removes the file of a unix socket, if it is one.
+func (a Address) removeSocket() {
+	if a.network != "unix" || strings.HasPrefix(a.address, "@") {
+		return
+	}
+	// What can't be removed the program will name.
+	if seen, err := os.Lstat(a.address); err == nil && seen.Mode().Type() == os.ModeSocket {
+		os.Remove(a.address)
+	}
+}
+
 // ParseAddress reads http://HOST[:PORT], HOST:PORT or unix:PATH.
 func ParseAddress(text string) (Address, error) {
 	if path, is := strings.CutPrefix(text, "unix:"); is {

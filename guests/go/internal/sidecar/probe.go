@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -22,12 +23,16 @@ type probe struct {
 	host    string
 }
 
-// takenBySomebody says whether somebody takes connections there now.
+// takenBySomebody says whether somebody takes connections there now. The file of a unix socket that
+// a program has left behind is removed: the next one could not listen there.
 func (p probe) takenBySomebody() bool {
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
 	conn, err := p.address.Dial(ctx)
 	if err != nil {
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			p.address.removeSocket()
+		}
 		return false
 	}
 	conn.Close()

@@ -2,11 +2,14 @@ package sidecar
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -88,6 +91,35 @@ func TestEachStateHasItsRow(t *testing.T) {
 	}
 	if len(reached) != len(transitions) {
 		t.Error("no way to some state:", reached)
+	}
+}
+
+// TestSocketLeftBehind: it is removed where nobody listens, and nothing else is.
+func TestSocketLeftBehind(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program.sock")
+	address, _ := ParseAddress("unix:" + path)
+	asked := probe{address: address}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	if _, err := os.Lstat(path); !asked.takenBySomebody() || err != nil {
+		t.Error("somebody listens there", err)
+	}
+	listener.Close()
+	if _, err := os.Lstat(path); asked.takenBySomebody() || err != nil {
+		t.Error("it was not left behind", err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("it is there still", err)
+	}
+	os.WriteFile(path, nil, 0o600)
+	if _, err := os.Lstat(path); asked.takenBySomebody() || err != nil {
+		t.Error("a file is no socket", err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error("it was removed", err)
 	}
 }
 
