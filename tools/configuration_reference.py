@@ -12,7 +12,17 @@ from pathlib import Path
 from subproxy.config.configuration import SECTIONS
 from subproxy.config.machine_keys import MACHINE_KEYS
 from subproxy.config.schema import configuration_schema
-from subproxy.config.setting import Choice, Count, Flag, HttpLimit, Number, Octal, Setting, Text
+from subproxy.config.setting import (
+    Choice,
+    Count,
+    Flag,
+    HttpLimit,
+    Number,
+    Octal,
+    Processes,
+    Setting,
+    Text,
+)
 from subproxy.config.site_keys import KEYS
 from subproxy.config.toml_text import SECTION_HELP, example
 from subproxy.core.sites.site_rules import EACH_TIME
@@ -78,6 +88,8 @@ def kind(setting: Setting) -> str:
         case HttpLimit(row=row):
             whole = "whole number" if isinstance(row.default, int) else "number"
             found = f"{whole} from 0"
+        case Processes(most=most):
+            return f'`"auto"`, or whole number, 1 to {most}'
         case Flag():
             return "`true` or `false`"
         case Octal():
@@ -120,9 +132,13 @@ def page() -> str:
             default = ", ".join(f'"{protocol}"' for protocol in each["default"])
             parts.append(f"| `{name}` | array | `[{default}]` | {each['description']} |\n")
             continue
-        kind = 'whole number from 1, or a size such as `"16 MiB"`' if name == "buffer" else ""
-        kind = kind or "whole number from 1"
-        parts.append(f"| `{name}` | {kind} | `{each['default']}` | {each['description']} |\n")
+        kind = "whole number from 1"
+        if name == "buffer":
+            kind += ', or a size such as `"16 MiB"`'
+        elif each.get("type") == "boolean":
+            kind = "`true` or `false`"
+        default = json.dumps(each["default"])
+        parts.append(f"| `{name}` | {kind} | `{default}` | {each['description']} |\n")
     parts.append(f"\n{SITES}")
     for key in KEYS:
         asked = "asked" if key.rule in EACH_TIME else ""

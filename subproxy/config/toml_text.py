@@ -76,6 +76,9 @@ POLICY = """
 # exchanges = 1024       # in flight at a time
 # buffer = "16 MiB"      # held by the proxy
 # registrations = 100    # a second
+# tunnels = 1024         # open at a time, such as WebSockets
+# upgrades = ["websocket"]    # protocols that they may change to
+# passthrough = false    # whether they may have the TLS of clients as it is
 
 # [[guest]]
 # identity = "cid:10"    # or "path:/run/vms/blog.sock", or a list; * stands for any text
@@ -134,7 +137,8 @@ def _site_keys() -> Iterator[str]:
     for each in KEYS:
         if each.name not in ("hosts", "paths"):
             yield "#\n"
-            yield from _comment(each.help)
+            # Without links, which are the reference's.
+            yield from _comment(re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", each.help))
         yield f"# {each.name} = {each.example}\n"
 
 

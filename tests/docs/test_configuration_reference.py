@@ -42,6 +42,19 @@ class MadeTests(SynchronousTestCase):
                 self.assertIn(f"| `--{setting.option}` |", row)
                 self.assertEqual("| at once |" in row, setting.reload, key)
 
+    def test_types(self) -> None:
+        """Those of the schema: a boolean is no number, and a number no string."""
+        page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+        parts = {part.partition("]")[0]: part for part in page.split("\n## [")[1:]}
+        schema = configuration_schema()["properties"]
+        for section in (*SECTIONS, "default"):
+            types = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]*) \|", parts[section], re.M))
+            for key, each in schema[section]["properties"].items():
+                kinds = repr([one.get("type") for one in each.get("anyOf", (each,))])
+                self.assertEqual(types[key] == "`true` or `false`", "boolean" in kinds, key)
+                if key != "listen":  # where a number is a port
+                    self.assertEqual("whole number" in types[key], "integer" in kinds, key)
+
 
 class SchemaTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -120,6 +133,12 @@ class CommentedFileTests(SynchronousTestCase):
                     self.assertEqual(found.values[each.option], each.parse(each.default))
         assert found.policy is not None
         self.assertEqual(len(found.policy.guests or ()), 1)
+        quotas = configuration_schema()["properties"]["default"]["properties"]
+        self.assertEqual(tomllib.loads(text)["default"].keys(), quotas.keys())
+
+    def test_it_is_no_page(self) -> None:
+        """Links are of the reference."""
+        self.assertNotIn("](", commented_file())
 
     def test_no_example_too_many(self) -> None:
         """They are of what has no default."""

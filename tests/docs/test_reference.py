@@ -4,6 +4,7 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.cli.main import parser
 from subproxy.config.options import Options
 from subproxy.config.setting import Flag
 from subproxy.config.settings import HTTP_LIMITS, TABLE
@@ -40,6 +41,15 @@ class ReferenceTests(SynchronousTestCase):
         self.assertEqual(list(found), list(expected))
         for heading, rows in expected.items():
             self.assertEqual(sorted(found[heading]), sorted(rows))
+
+    def test_commands(self) -> None:
+        """Each of the subproxy command has a row."""
+        part = (DOCS / "proxy.md").read_text().partition("\n## The subproxy command\n")[2]
+        rows = re.findall(r"^\| (`[^|]*`) \|", part, re.M)
+        told = {word for row in rows for word in re.findall(r"`([a-z]+)", row)}
+        choices = next(each for each in parser()._actions if each.dest == "command").choices
+        assert choices is not None
+        self.assertEqual(set(choices) - told, set())
 
 
 class ReadmeTests(SynchronousTestCase):
