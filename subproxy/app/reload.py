@@ -39,7 +39,7 @@ class Reloaded:
     What a reload has come to.
 
     @ivar problems: why nothing has changed; empty if it went well.
-    @ivar applied: what has changed, by the place in the file; C{policy} whenever one was read.
+    @ivar applied: what has changed, by the place in the file; C{policy} wherever that stands.
     @ivar hand_over: what has changed in the file and waits for a hand-over.
     """
 
@@ -120,10 +120,12 @@ class Reloader:
                 )
                 policy = (policy or Policy()).of(())
             assert policy is not None
+            same = policy.says_as(self._service.registrar.policy)
             self._service.registrar.policy = policy
             self._service.subscriptions.policy_changed()
-            names.append(POLICY)
             path = effective.settings.policy
+            if not same:
+                names.append(POLICY)
             if path is not None:
                 self._log.info("the policy of {path} is in force", path=path)
         found = effective.configuration

@@ -84,6 +84,18 @@ class PolicyReloadTests(ReloadCase):
         self.assertEqual((self.knows("cid:10"), self.knows("cid:11")), (False, True))
         self.assertIn("in force", self.said()[-1])
 
+    def test_reload_of_the_same(self) -> None:
+        """What says the same in other words has not changed, and is said not to have."""
+        self.policy.write_text("# again\n" + GUEST)
+        self.assertEqual(self.reload(), Reloaded())
+        for more in ("routes = 3\n", "passthrough = true\n", "upgrades = ['tcp']\n"):
+            self.policy.write_text(GUEST + more)
+            self.assertEqual(self.reload(), Reloaded(applied=["policy"]), more)
+            self.assertEqual(self.reload(), Reloaded())
+            self.policy.write_text(f"{GUEST}[default]\n{more}")
+            self.assertEqual(self.reload(), Reloaded(applied=["policy"]), more)
+            self.assertEqual(self.reload(), Reloaded())
+
     def test_reload_of_a_bad_file(self) -> None:
         """A bad file changes nothing, and the log says line by line what is wrong."""
         before = self.service.registrar.policy

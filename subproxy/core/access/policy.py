@@ -133,6 +133,15 @@ class Policy:
         owners.sort(key=lambda owner: owner[0].specificity, reverse=True)
         self._owners = tuple(owners)
 
+    def says_as(self, other: Policy) -> bool:
+        """Whether it says the same as another one, in the same order."""
+        return (self.guests, self.default, self._upgrades, self._passthrough) == (
+            other.guests,
+            other.default,
+            other._upgrades,
+            other._passthrough,
+        )
+
     def of(self, guests: Iterable[Guest] | None) -> Policy:
         """The same defaults for other guests; None: everybody may claim everything."""
         return Policy(guests, self.default, self._upgrades, self._passthrough)
