@@ -61,11 +61,15 @@ def advice(where: str, error: BaseException) -> str:
 
 
 def _advice_unix(path: str, number: int) -> str:
+    machine, _, port = path.rpartition("_")
+    if number in (errno.ENOENT, errno.ECONNREFUSED) and not (machine and port.isdecimal()):
+        # Refused is who dials the VM's own socket.
+        return (
+            "the proxy's sockets are called PATH_12345 for --vsock=PATH: is that the path, and is "
+            "the proxy running?"
+        )
     if number == errno.ENOENT:
-        machine, _, port = path.rpartition("_")
-        if machine and port.isdecimal():
-            return f"is the proxy running, with --vsock={machine} and --vsock-port={port}?"
-        return "the proxy's sockets are called PATH_12345 for --vsock=PATH: is that the path?"
+        return f"is the proxy running, with --vsock={machine} and --vsock-port={port}?"
     if number == errno.ECONNREFUSED:
         return "nobody listens there any more: is the proxy running?"
     if number in (errno.EACCES, errno.EPERM):

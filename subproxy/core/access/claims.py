@@ -166,8 +166,14 @@ def _suffix(host: str) -> bytes:
         raise ClaimError(f"host {host!r}: a '*' may only stand at the beginning, as in '*.example'")
     if name.startswith(b"[") and name.endswith(b"]") and host == name.decode():
         return suffix
+    if b"://" in name:
+        raise ClaimError(f"host {host!r}: leave the scheme out")
+    if name.count(b":") > 1 and not name.startswith(b"["):
+        raise ClaimError(f"host {host!r}: an IPv6 address stands in brackets, '[::1]'")
     if b":" in name:
         raise ClaimError(f"host {host!r}: leave the port out")
+    if b"/" in name:
+        raise ClaimError(f"host {host!r} is not a host name; what is below it stands in paths")
     if not name or not set(name) <= _LABELS or b".." in name or name.startswith(b"."):
         raise ClaimError(f"host {host!r} is not a host name")
     if normalise_host(name) != name:

@@ -50,6 +50,8 @@ class WordsTests(SynchronousTestCase):
             ("unix:/x/vm.sock", errno.ENOENT, "PATH_12345"),
             ("unix:/x/vm.sock_1:timeout=3", errno.ENOENT, "--vsock=/x/vm.sock and"),
             ("unix:/x", errno.ECONNREFUSED, "is the proxy running"),
+            ("unix:/x/vm.sock", errno.ECONNREFUSED, "PATH_12345"),
+            ("unix:/x/vm.sock_12345", errno.ECONNREFUSED, "nobody listens there any more"),
             ("unix:/x", errno.EACCES, "--vsock-mode"),
             ("unix:/x", errno.EIO, ""),
             ("vsock:2:12345", errno.EAFNOSUPPORT, "this kernel has no vsock"),
