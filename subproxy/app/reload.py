@@ -23,6 +23,9 @@ from subproxy.config.sources import Effective
 from subproxy.core.access.policy import Policy, PolicyError
 from subproxy.core.sites.site_table import SiteTable
 
+CERTIFICATES = "tls.certificates"
+"""What it calls those that were withdrawn, since their files are gone."""
+
 POLICY = "policy"
 """What a reload calls the policy, wherever it stands."""
 
@@ -105,8 +108,9 @@ class Reloader:
             wait(self._service, self._settings)
             names.append(SITE)
         self._declare(effective, names, waiting)
-        if self._service.certificates is not None:
-            self._service.certificates.reload()
+        certificates = self._service.certificates
+        if certificates is not None and certificates.reload():
+            names.append(CERTIFICATES)
         if policy is not None or self._guarded:
             if effective.has_policy and not self._guarded:
                 # Only a start chooses whom a bare port is for.

@@ -184,6 +184,14 @@ class ConfigurationReloadTests(ReloadCase):
         self.reload(GUEST)
         self.assertTrue(self.knows("cid:10"))
 
+    def test_certificates_that_are_withdrawn(self) -> None:
+        """Nothing has changed in the file, and yet something is in force no more."""
+        self.start("")
+        for gone, applied in ((True, ["tls.certificates"]), (False, [])):
+            certificates = self.service.certificates = Mock()
+            certificates.reload.return_value = gone
+            self.assertEqual(self.reload(), Reloaded(applied=applied))
+
     def test_a_policy_that_is_new(self) -> None:
         """It is in force at once; for whom a bare port is, a start decides."""
         self.start("", "--http=8080")

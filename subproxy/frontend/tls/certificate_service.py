@@ -83,13 +83,15 @@ class CertificateService(Service):
         self._watch.stop()
         return succeed(None)
 
-    def reload(self) -> None:
-        """Forget those whose files are gone, and look again at the others."""
-        for path in self.store.forget_removed(self.now()):
+    def reload(self) -> bool:
+        """Forget those whose files are gone, and look again at the others; whether any are gone."""
+        gone = self.store.forget_removed(self.now())
+        for path in gone:
             self._told.pop(path, None)
             self._log.info("{path} is gone, and its certificate too", path=printable(path))
         if self.running:
             self._watch.changed()
+        return bool(gone)
 
     def _reconcile(self) -> Iterator[None]:
         """Bring what is in force in line with the files; may pause at each C{yield}."""

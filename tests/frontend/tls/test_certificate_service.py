@@ -83,8 +83,9 @@ class CertificateServiceTests(SynchronousTestCase):
         (self.folder / "a.pem").unlink()
         self.settle()
         self.assertEqual(self.shown(b"b.example"), ["a.example", "b.example"])
-        self.service.reload()
+        self.assertTrue(self.service.reload())
         self.assertIsNone(self.shown(b"b.example"))
+        self.assertFalse(self.service.reload())
         self.settle()
         self.assertIn("is gone, and its certificate too", self.said())
 
