@@ -21,7 +21,7 @@ from subproxy.config.policy_file import read_policy_file
 from subproxy.config.sources import Effective, Sources
 from subproxy.config.toml_text import shown
 from subproxy.core.access.policy import Policy, PolicyError
-from subproxy.core.access.shadowed import shadowed
+from subproxy.core.access.shadowed import shadowed, unheard_of
 from subproxy.core.access.toml_lines import TomlLines
 from subproxy.core.printable import printable
 
@@ -150,8 +150,8 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _tell_shadowed(policy: Policy, path: str) -> None:
-    found = list(shadowed(policy))
-    if not found:
+    found, nobody = list(shadowed(policy)), list(unheard_of(policy))
+    if not found and not nobody:
         return
     with open(path, encoding="utf-8") as file:
         lines = TomlLines(file.read())
@@ -161,6 +161,12 @@ def _tell_shadowed(policy: Policy, path: str) -> None:
         print(
             f"{path}:{line}: warning: nobody belongs here by {printable(identity)!r}: "
             f"{printable(wider)!r} at line {there} comes first",
+            file=sys.stderr,
+        )
+    for index, identity, why in nobody:
+        line = lines.key("identity", POLICY_TABLES[1], index)
+        print(
+            f"{path}:{line}: warning: nobody is called {printable(identity)!r}: {why}",
             file=sys.stderr,
         )
 

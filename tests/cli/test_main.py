@@ -377,7 +377,7 @@ class CommandTests(SynchronousTestCase):
     def test_check_finds_shadowed_entries(self) -> None:
         """They are told, and are no error."""
         path = self.mktemp()
-        entries = ("path:/vms/*", "path:/vms/a-*", "cid:1", "path:/vms/b")
+        entries = ("path:/vms/*", "path:/vms/a-*", "cid:1", "path:/vms/b", "path:vms/b")
         Path(path).write_text(
             "".join(
                 f"[[guest]]\nidentity = '{each}'\nhosts = 'h{number}'\n"
@@ -385,11 +385,13 @@ class CommandTests(SynchronousTestCase):
             )
         )
         status, out, err = self.run_command("check", path)
-        self.assertEqual((status, out), (0, f"{path}: good, 4 guests\n"))
+        self.assertEqual((status, out), (0, f"{path}: good, 5 guests\n"))
         self.assertEqual(
             err,
             f"{path}:5: warning: nobody belongs here by 'path:/vms/a-*': "
-            "'path:/vms/*' at line 2 comes first\n",
+            "'path:/vms/*' at line 2 comes first\n"
+            f"{path}:14: warning: nobody is called 'path:vms/b': the path is a whole one, "
+            "which begins with a slash\n",
         )
 
     def test_check_print(self) -> None:

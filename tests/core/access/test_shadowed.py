@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.access.policy import Guest, Policy, Quotas
-from subproxy.core.access.shadowed import shadowed
+from subproxy.core.access.shadowed import shadowed, unheard_of
 from tests.rigs.core_strategies import relaxed
 
 
@@ -47,3 +47,35 @@ class ShadowedTests(SynchronousTestCase):
             if identity != patterns[index]:
                 assert whole.guests is not None
                 self.assertIsNot(guest, whole.guests[index])
+
+
+class UnheardOfTests(SynchronousTestCase):
+    def test_who_may_be(self) -> None:
+        good = (
+            "cid:10",
+            "cid:*",
+            "cid:1*",
+            "path:/run/a.sock",
+            "path:*.sock",
+            "path:@a",
+            "*",
+            "c*",
+        )
+        found = list(unheard_of(policy(good, ("tcp:127.0.0.1", "unknown:PipeAddress"))))
+        self.assertEqual(found, [])
+        self.assertEqual(list(unheard_of(Policy(None))), [])
+
+    def test_who_is_nobody(self) -> None:
+        for identity, words in (
+            ("path:vms/a.sock", "begins with a slash"),
+            ("path:", "begins with a slash"),
+            ("/run/vms/a.sock", "such as cid:10"),
+            ("path", "such as cid:10"),
+            ("cid10", "such as cid:10"),
+            ("cid:", "such as cid:10"),
+            ("cid:a", "such as cid:10"),
+            ("10", "such as cid:10"),
+        ):
+            found = list(unheard_of(policy(("cid:1",), ("cid:2", identity))))
+            self.assertEqual([(index, name) for index, name, _ in found], [(1, identity)])
+            self.assertIn(words, found[0][2])
