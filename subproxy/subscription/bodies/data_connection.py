@@ -108,13 +108,16 @@ class DataConnection:
             self._decoder.feed(rest)
         claim = self._tokens.claim(self.identity, message.exchange, message.token)
         if isinstance(claim, str):
-            self._say(
-                WARN,
-                "{identity} claims a data connection for exchange {exchange} with a token that is "
-                "not good ({reason}): closed",
-                exchange=message.exchange,
-                reason=claim,
-            )
+            if claim != "void":
+                # That is of nobody's fault: while it was dialled, the client has left, or its
+                # answer has come.
+                self._say(
+                    WARN,
+                    "{identity} claims a data connection for exchange {exchange} with a token "
+                    "that is not good ({reason}): closed",
+                    exchange=message.exchange,
+                    reason=claim,
+                )
             if claim in ("unknown", "foreign"):
                 self._offend()
             self.abort(GuestCloseReason.BAD_TOKEN)

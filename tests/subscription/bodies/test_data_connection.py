@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import globalLogPublisher
+
 from subproxy.subscription.states import SubscriptionState as Connection
 from subproxy.wire import messages as m
 from tests.rigs.bulk_case import BODY, SIZE, BulkTestCase
@@ -10,7 +13,8 @@ from tests.rigs.data_line import Line
 
 class TokenTests(BulkTestCase):
     def test_bad_claims(self) -> None:
-        """Each is closed and counted; the exchange is none the worse for it."""
+        """Each is closed, counted and logged; the exchange is none the worse for it."""
+        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
         _, sink, number = self.begun()
         token = self.token()
         for identity, exchange, claimed, reason in (
@@ -23,6 +27,8 @@ class TokenTests(BulkTestCase):
             self.assertTrue(line.closed)
             self.assertEqual(line.take(), b"")
             self.assertEqual(self.world.factory.context.tokens.counts[reason], 1)
+        said = [event for event in events if "claims a data" in (event.get("log_format") or "")]
+        self.assertEqual([each["reason"] for each in said], ["unknown", "foreign", "exchange"])
         self.assertEqual((sink.body, sink.error), (b"", None))
         good = Line(self.world)
         good.connect(number, token, BODY)

@@ -6,6 +6,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import LogLevel, globalLogPublisher
 
 from subproxy.core.exchange import ExchangeState
 from subproxy.errors import ClientGone, GuestGone, GuestMisbehaved, GuestSlow
@@ -136,7 +138,8 @@ class DownloadTests(BulkTestCase):
         self.assertEqual(self.guest.take(m.Abort)[0].code, b"complete")
 
     def test_frames_after_all(self) -> None:
-        """A guest that can't dial sends frames; then the token is void."""
+        """A guest that can't dial sends frames; then the token is void, as where a client left."""
+        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
         _, sink, number = self.begun()
         token = self.token()
         self.guest.wire.write_body(number, BODY)
@@ -145,6 +148,7 @@ class DownloadTests(BulkTestCase):
         line.connect(number, token)
         self.assertTrue(line.closed)
         self.assertEqual(self.world.factory.context.tokens.counts["void"], 1)
+        self.assertEqual([event for event in events if event["log_level"] >= LogLevel.warn], [])
         self.guest.wire.end_body(number)
         self.guest.pump()
         self.assertEqual(sink.body, BODY[:65_536])
