@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import suppress
@@ -53,8 +54,9 @@ def make_parent(options: Options) -> Any:
     @raise SystemExit: something that was asked for can't be had; standard error says what.
     """
     config: Any = getattr(options, "parent", None) or {}
-    if os.environ.pop(TRIAL, ""):
-        _try(options)
+    tried = os.environ.pop(TRIAL, "")
+    if tried:
+        _try(options, tried)
     state = ParentState.of_environment()
     if state is None:
         detach(config)
@@ -205,11 +207,20 @@ def _read_again(options: Options, certificates: CertificateReader | None) -> int
     return 0 if certificates is None else certificates.read()
 
 
-def _try(options: Options) -> None:
-    """Find out whether the program would start, as far as that changes nothing; and end."""
+def _try(options: Options, places: str) -> None:
+    """
+    Find out whether the program would start, as far as that changes nothing; and end.
+
+    @param places: a list in JSON: what the program that is there listens on. One of before that was
+        told has said a number.
+    """
     from subproxy.app import parent, worker  # noqa: F401
+    from subproxy.app.trial_listeners import look_at_listeners
 
     _pin(options)
+    there = json.loads(places)
+    if isinstance(there, list):
+        look_at_listeners(options.settings, options.effective.has_policy, there)
     _certificates(options)
     _host_certificates(options)
     sys.stdout.flush()

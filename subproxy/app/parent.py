@@ -30,6 +30,7 @@ from subproxy.app.parent_sockets import make_client_sockets
 from subproxy.app.parent_state import ParentState
 from subproxy.app.periodic import PeriodicService
 from subproxy.app.reload import in_force
+from subproxy.app.trial_listeners import other_places
 from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.options import Options
 from subproxy.core.access.policy import Policy, PolicyError
@@ -398,6 +399,10 @@ class ParentService(MultiService):
             self._log.info("a hand-over is under way already")
             return
         self._handing_over.begin()
+
+    def places(self) -> list[str]:
+        """See L{subproxy.app.parent_hand_over.HandedOver}."""
+        return [*self._sockets.made, *other_places(self._settings)]
 
     async def let_go(self) -> None:
         """See L{subproxy.app.parent_hand_over.HandedOver}."""

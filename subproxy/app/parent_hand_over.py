@@ -8,6 +8,7 @@ docs/explanation/workers.md.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from enum import Enum, auto
@@ -66,6 +67,9 @@ class Stopping(Exception):
 class HandedOver(Protocol):
     """What is handed over."""
 
+    def places(self) -> list[str]:
+        """Where is listened, and so can't be listened by anybody else."""
+
     async def let_go(self) -> None:
         """Stop what must not go on meanwhile."""
 
@@ -105,7 +109,7 @@ class ParentHandOver:
         Deferred.fromCoroutine(self._leave()).addErrback(self._not_left)
 
     async def _leave(self) -> None:
-        environment = dict(os.environ, **{TRIAL: str(os.getpid())})
+        environment = dict(os.environ, **{TRIAL: json.dumps(self._handed.places())})
         await try_program(self._reactor, command_line(), environment, START_LIMIT)
         self._look_whether_stopping()
         self._crew.tell(self._crew.slots, msg.Away(START_LIMIT))

@@ -14,7 +14,7 @@ from typing import Any
 VARIABLE = "SUBPROXY_PARENT"
 
 TRIAL = "SUBPROXY_TRIAL"
-"""Set where a program is only to try whether it would start."""
+"""Set where a program is only to try whether it would start: what is listened on, in JSON."""
 
 
 @dataclass

@@ -35,10 +35,7 @@ def tcp_sockets(
     family = socket.AF_INET6 if ":" in interface else socket.AF_INET
     made: list[socket.socket] = []
     try:
-        if port:
-            with socket.socket(family, socket.SOCK_STREAM) as probe:
-                _prepare(probe, family, only_v6)
-                probe.bind((interface, port))
+        look_at_port(interface, port, only_v6)
         for _ in range(count):
             skt = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             made.append(skt)
@@ -53,6 +50,19 @@ def tcp_sockets(
             skt.close()
         raise CannotListenError(interface, port, error) from error
     return made
+
+
+def look_at_port(interface: str, port: int, only_v6: bool = False) -> None:
+    """
+    Find out whether it could be listened there.
+
+    @raise OSError: it can't; that another program does so with SO_REUSEPORT is a reason, too.
+    """
+    if port:
+        family = socket.AF_INET6 if ":" in interface else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            _prepare(probe, family, only_v6)
+            probe.bind((interface, port))
 
 
 def _prepare(skt: socket.socket, family: int, only_v6: bool) -> None:

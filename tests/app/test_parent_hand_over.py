@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
+from unittest import mock
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
@@ -107,6 +108,7 @@ class FailedHandOverTests(SynchronousTestCase):
             return written[-1]
 
         parent._describe = describe
+        parent.places = lambda: ["tcp:80"]
         parent._handing_over = ParentHandOver(parent._reactor, parent.crew, parent)
         self.patch(module, "try_program", lambda *_: succeed(None))
         least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -183,6 +185,9 @@ class Parent:
         self.let_goes = self.back = 0
         self.gone: Deferred[None] = Deferred()
         self.meanwhile: Callable[[], object] = lambda: None
+
+    def places(self) -> list[str]:
+        return ["tcp:80"]
 
     async def let_go(self) -> None:
         self.let_goes += 1
@@ -306,7 +311,9 @@ class LeavingTests(SynchronousTestCase):
         trial: Deferred[None] = Deferred()
         self.patch(module, "try_program", lambda *_: trial)
         crew: Any = FakeCrew(1)
-        hand_over = ParentHandOver(Clock(), crew, cast("Any", None))
+        handed = mock.Mock()
+        handed.places.return_value = ["tcp:80"]
+        hand_over = ParentHandOver(Clock(), crew, handed)
         hand_over.begin()
         hand_over.ready(cast("Any", FakeWorker(0)))
         self.assertEqual(hand_over.state, HandOverState.LEAVING)

@@ -111,6 +111,26 @@ class HandoverTests(SynchronousTestCase):
         self.assertTrue(alive(proxy.child.pid))
         self.assertIn(self.world.ask()[0], (200, 404))
 
+    def test_a_new_listener_that_cannot_be_had(self) -> None:
+        """With workers the new program would be there instead: nothing would go on."""
+        path = self.world.folder / "subproxy.toml"
+        path.write_text("")
+        proxy = self.world.start_proxy(f"--config={path}", "--workers=2")
+        self.nursery.guest(self.world.vsock, "blog\\.example")
+        proxy.wait_for(" serves blog", 2)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            where = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+            path.write_text(f"[admin]\nlisten = '{where}'\n")
+            proxy.signal(signal.SIGUSR2)
+            proxy.wait_for(
+                f"so this one goes on: subproxy: cannot listen for admin on {where}: Address"
+            )
+            self.assertTrue(alive(proxy.child.pid))
+            self.assertEqual(self.world.ask()[0], 200)
+        proxy.signal(signal.SIGUSR2)
+        proxy.wait_for(" has taken over")
+        self.assertEqual(self.world.ask()[0], 200)
+
     def test_a_configuration(self) -> None:
         """What only a new process can take, it takes; a wrong file has none come up."""
         path = self.world.folder / "subproxy.toml"
