@@ -282,10 +282,10 @@ func (w *response) end() {
 		}
 	}
 	length := int64(-1)
-	if w.mode == carried {
-		length = w.written
-	}
 	s.mu.Lock()
+	if w.mode == carried || e.claim == refusedLine && w.written == 0 {
+		length = w.written // of an empty body no frame tells that it goes in frames
+	}
 	line := e.sending
 	e.sending = nil
 	err := s.wire.End(e.wire, w.finalTrailers(), length)

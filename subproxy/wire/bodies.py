@@ -54,6 +54,9 @@ class WireBodies:
         """
         End our body: a streamed one when all that waits has gone, one over a data connection now.
 
+        One of which no byte went in frames, and that no data connection has carried, is empty. No
+        frame says that it goes the other way: its length does.
+
         @raise LocalProtocolError: the exchange has no such body of ours under way.
         """
         exchange = self._exchange(number)
@@ -61,6 +64,8 @@ class WireBodies:
         if exchange.ours not in _UNDER_WAY or exchange.ending is not None:
             raise LocalProtocolError(f"exchange {number}: no end when {exchange.ours.name}")
         exchange.check_end(trailers, info)
+        if exchange.ours is Half.BULK and b"length" not in info:
+            info = {**info, b"length": 0}
         ending = m.End(number, trailers, info).encode()
         self._check_size([ending])
         exchange.ending = ending
