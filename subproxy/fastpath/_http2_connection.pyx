@@ -28,7 +28,7 @@ from subproxy.fastpath._http2_head cimport write_text
 from subproxy.fastpath._http2_counts cimport FastHttp2Counts
 from subproxy.fastpath._http2_output cimport FastHttp2Output
 from subproxy.fastpath._http2_response cimport FRAME_HEAD, FRAME_SIZE
-from subproxy.fastpath._http2_stream cimport FastHttp2Stream
+from subproxy.fastpath._http2_stream cimport FastHttp2Stream, leave_bodies
 from subproxy.fastpath._request_head cimport GOOD, Head, scan
 from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.reactor._turn_end cimport turn_end
@@ -242,6 +242,9 @@ cdef class FastHttp2Connection(FastHttp2Output):
         """Bodies of which it is not known how long they are, and that are not here by now, are not
         waited for. Each costs Python a frame; what it has none for comes before the next read."""
         cdef FastHttp2Stream stream
+        if self.counts.holds_much():
+            self.turn()
+            leave_bodies(self.streams)
         while self.leaving and self.spent < SHARE:
             stream = self.leaving.pop(0)
             stream.leaves = False
@@ -418,16 +421,14 @@ cdef class FastHttp2Connection(FastHttp2Output):
     cdef bint may_gather(self, const Head *head) except -1:
         """Whether a body that is to come may go with its request. What will not be sent on is refused
         now, not when its body is here."""
-        cdef FastContext path = self.path
         cdef Py_ssize_t size = head.length if head.length > 0 else 0
         cdef RouteEntry way
-        if size > path.most_inline or size > STREAM_WINDOW or 0 < path.most_body < size:
+        if (size > min(self.path.most_inline, STREAM_WINDOW) or 0 < self.path.most_body < size
+                or self.counts.holds_much()):
             return False
-        way = path.chooser.route(head.host, head.host_size, head.target, head.path_size)
-        return (
-            way is not None and size <= way.most_body
-            and not way.asks(self.told.trusted, self.told.scheme, self.tls)
-        )
+        way = self.path.chooser.route(head.host, head.host_size, head.target, head.path_size)
+        return (way is not None and size <= way.most_body
+                and not way.asks(self.told.trusted, self.told.scheme, self.tls))
 
     cdef bint data(
         self, const u8 *p, uint32_t size, int flags, uint32_t number, Py_ssize_t rest

@@ -13,3 +13,5 @@ cdef class FastHttp2Counts:
     cdef public int64_t left
     cdef public int64_t taken
     cdef public bint shrinks
+
+    cdef bint holds_much(self) noexcept

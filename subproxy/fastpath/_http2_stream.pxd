@@ -27,3 +27,6 @@ cdef class FastHttp2Stream(AskingClient):
     cdef bint gather(self, const u8 *data, Py_ssize_t size, const Head *head) except -1
     cdef bint begin_gathered(self) except -1
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head, BodyAssembly gathered=*) except -1
+
+
+cdef int leave_bodies(dict streams) except -1

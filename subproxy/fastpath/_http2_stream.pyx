@@ -205,3 +205,12 @@ cdef class FastHttp2Stream(AskingClient):
         self.channel = None
         self.asked = None
         return 0
+
+
+cdef int leave_bodies(dict streams) except -1:
+    """Python is to have all whose bodies are gathered: see C{FastHttp2Counts.holds_much}."""
+    cdef FastHttp2Stream stream
+    for stream in streams.values():
+        if stream.gathering is not None:
+            stream.leave()
+    return 0

@@ -28,6 +28,7 @@ from subproxy.frontend.http2.request_fields import (
 )
 from subproxy.frontend.http2.served_request import ServedRequest
 from subproxy.frontend.http2.stream import Http2Stream, StreamState
+from subproxy.frontend.http2.window import held_beyond
 from subproxy.frontend.local_replies import answer_for_all, refuse
 
 
@@ -122,6 +123,12 @@ class Http2Requests(ClientConnection):
             for served in begun:
                 if self.served.get(served.stream.number) is served:
                     served.begin(now)
+        beyond = held_beyond(self.connection.counts)
+        if beyond and not self.connection.sender.crowded:
+            for served in list(self.served.values()):
+                beyond -= served.stop_collecting(now)
+                if beyond <= 0:
+                    break
 
     def _body_came(self, event: BodyCame) -> None:
         if event.stream.discards:

@@ -158,10 +158,22 @@ class ServedRequest:
             and request.length is not None
             and request.length <= inline
             and not request.expect
+            and framing.left <= self.stream.window
         ):
             body.pace.start(min(now, self.body_since))
         else:
             self.dispatch(None)
+
+    def stop_collecting(self, now: float) -> int:
+        """Have a body that is collected go as it comes; return how many bytes of it are here."""
+        body, held = self._body, self.stream.held
+        if body is None or self.client_stream.exchange is not None:
+            return 0
+        if not held or not body.pace.started:
+            return 0
+        body.pace.stop(now)
+        self.dispatch(None)
+        return held
 
     def ask_for_tunnel(self) -> None:
         """The request is an extended CONNECT: what follows on its stream is no body."""
@@ -223,6 +235,8 @@ class ServedRequest:
             self._dispatch_whole()
         elif ended and body.pace.started:
             self.dispatch(None)  # it has trailers
+        elif framing.left > self.stream.window:
+            self.stop_collecting(self._shell.context.monotonic())  # it is padded
 
     def _pass_on(self) -> None:
         """Give the guest what is held of the body, as far as it takes it, and the end."""

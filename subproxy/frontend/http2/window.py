@@ -7,6 +7,16 @@ from subproxy.frontend.http2.counts import IHttp2Counts
 from subproxy.frontend.http2.frames import ErrorCode, Http2Error
 
 
+def held_beyond(counts: IHttp2Counts) -> int:
+    """
+    Of bodies that nobody has taken yet, how many bytes there are beyond half of a window; or 0.
+
+    Bodies that are collected must not hold more than that: each would wait for room that the others
+    have. Half a window held, and less than that taken and not said, leaves some.
+    """
+    return max(0, CONNECTION_WINDOW // 2 - counts.left - counts.taken)
+
+
 class ConnectionWindow:
     """
     How much a client may send, and how much of what it sent was taken.
