@@ -8,7 +8,10 @@ import socket
 from pathlib import Path
 
 from twisted.internet.defer import succeed
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from subproxy.app.listener import ListenerService
 from subproxy.core.balancing.member import Member
@@ -21,6 +24,7 @@ from subproxy.process.inherited_sockets import (
     InheritingReactor,
     SocketHandoff,
     http_endpoint,
+    keep_name,
 )
 from tests.app.test_listener import FakeEndpoint, FakePort
 
@@ -143,6 +147,22 @@ class HandoffTests(SynchronousTestCase):
         InheritedSockets(left).routes(expecting, 0.0)
         self.assertEqual(list(registry.owners()), list(expecting.owners()))
         self.assertIsNotNone(expecting.passthrough.find(b"k.example", b"/"))
+
+
+class KeptNameTests(TestCase):
+    async def test_the_name_of_a_unix_socket(self) -> None:
+        """It stays, and the log has it."""
+        from twisted.internet import reactor
+
+        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        port = reactor.listenUNIX(self.mktemp(), Factory())  # type: ignore[attr-defined]
+        path = port.getHost().name.decode()
+        keep_name(port)
+        await port.stopListening()
+        os.unlink(path)
+        said = [formatEvent(event) for event in events]
+        self.assertIn(f"(UNIX Port {path} Closed)", said)
+        self.assertNotIn("\0", "".join(said))
 
 
 class ExpectTests(SynchronousTestCase):
