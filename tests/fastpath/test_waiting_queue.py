@@ -63,7 +63,8 @@ def play(pair: QueuePair, what: str, first: object, second: object) -> None:
     """One thing that happens to both."""
     match what, first, second:
         case "ask", int(number), list(pieces):
-            pair.client(number, *pieces)
+            if number not in pair.posting:
+                pair.client(number, *pieces)
         case "answer", int(back), int(status):
             if pair.asked > back:
                 pair.answer(pair.asked - back, status)

@@ -16,7 +16,7 @@ case $python in /*) ;; *) python=$PWD/$python ;; esac
     tests.integration.test_reactor_epoll_rules tests.integration.test_reactor_relay tests.integration.test_reactor_watch tests.integration.test_reactor_transports \
     tests.integration.test_reactor_leaks.EngineTests tests.integration.test_reactor_leaks.EngineTestsOnEpoll tests.relay.test_flow tests.relay.test_scheduler \
     tests.integration.test_reactor_processes tests.fastpath.test_differential tests.fastpath.test_differential_guests \
-    tests.fastpath.test_body_frames tests.fastpath.test_gathered_memory tests.fastpath.test_held_frames tests.fastpath.test_tunnels tests.fastpath.test_tunnel_openings tests.fastpath.test_answer_streams tests.fastpath.test_route_cache tests.fastpath.test_waiting_queue tests.fastpath.test_hpack tests.fastpath.test_http2_differential tests.fastpath.test_http2_uploads tests.fastpath.test_sites \
+    tests.fastpath.test_body_frames tests.fastpath.test_gathered_memory tests.fastpath.test_held_frames tests.fastpath.test_tunnels tests.fastpath.test_tunnel_openings tests.fastpath.test_answer_streams tests.fastpath.test_route_cache tests.fastpath.test_waiting_queue tests.fastpath.test_hpack tests.fastpath.test_http2_differential tests.fastpath.test_http2_uploads tests.fastpath.test_http2_collected tests.fastpath.test_sites \
     tests.fastpath.test_http2_sites tests.wire.test_whole \
     tests.frontend.tls.test_system_engine tests.frontend.tls.test_wheel_engine tests.frontend.tls.test_differential \
     tests.frontend.peer.test_host_transport tests.frontend.peer.test_host_differential tests.fastpath.test_peer tests.fastpath.test_hosts \

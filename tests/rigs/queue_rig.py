@@ -103,10 +103,20 @@ class QueueSide(Side):
 
 
 class QueuePair(SidePair[QueueSide]):
-    """Both, and what happens to them."""
+    """
+    Both, and what happens to them.
+
+    @ivar posting: clients whose POST was not answered yet. If its guest is lost, it is answered at
+        once, and what is behind it begins, amid others that are tried again: in no fixed order.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(QueueSide(True, **options), QueueSide(False, **options))
+        self.posting: set[int] = set()
+
+    def _same(self, what: str, value: object) -> None:
+        super()._same(what, value)
+        self.posting = {each for each in self.posting if not self.last[f"client {each}"][0]}
 
     @property
     def asked(self) -> int:
@@ -117,6 +127,8 @@ class QueuePair(SidePair[QueueSide]):
 
     def client(self, number: int, *pieces: bytes) -> None:
         """Client C{number} writes; each piece is one read."""
+        if b"POST" in pieces[0]:
+            self.posting.add(number)
         for piece in pieces:
             for side in self.sides:
                 each = side.others[number]
