@@ -293,6 +293,10 @@ class Http1Protocol(ClientConnection):
             self.go(ConnectionState.ANSWERING)
             self.dispatch(client_stream, data)
             return
+        if self.receiving is ReceivingState.ENDED and not body.complete and not self.held:
+            # It ended while a request before this one was under way.
+            self.fail(BadRequest("the request body is incomplete"))
+            return
         upload = RequestBodyBuffer(body, data, passed.nominated)
         self.body_reader = client_stream.body_source = RequestBodyReader(
             self, client_stream, upload

@@ -93,6 +93,28 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(len(client.dispatcher.guests), 101)
         self.assertTrue(client.reading)
 
+    def test_a_pipelined_body_that_can_not_come(self) -> None:
+        """The client has ended its half before the request is looked at: nothing is waited for."""
+        put = b"PUT / HTTP/1.1\r\nHost: a\r\n"
+        for rest in (
+            b"Content-Length: 10\r\n\r\nhello",
+            b"Content-Length: 700000\r\n\r\nhello",
+            b"Content-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+            b"Transfer-Encoding: chunked\r\n\r\n",
+            b"Transfer-Encoding: chunked\r\n\r\na\r\nhello",
+        ):
+            with self.subTest(rest=rest):
+                client = Client()
+                client.send(GET, put + rest)
+                client.halfClose()
+                ok(client.guest)
+                client.clock.advance(0)
+                received = client.received()
+                self.assertIn(b"200 OK", received)
+                self.assertIn(b"400 Bad Request", received)
+                self.assertTrue(client.closed)
+                self.assertEqual(1, len(client.dispatcher.guests))
+
     def test_a_pipelined_body_is_read_on(self) -> None:
         """Its beginning came behind a request under way, and nothing was read any more then."""
         client = Client()
