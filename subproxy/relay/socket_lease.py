@@ -112,11 +112,20 @@ class SendingLease:
             notify_when_flushed(transport)
 
     def resumed(self, transport: Any) -> None:
-        """The transport takes more: whoever waits has the descriptor, if all has left."""
+        """
+        The transport takes more: whoever waits has the descriptor, if all has left.
+
+        Else what told this has written again, and less than a producer is paused for: the transport
+        is to tell of that, too.
+        """
         waiting = self._waiting
-        if waiting is not None and is_flushed(transport):
+        if waiting is None:
+            return
+        if is_flushed(transport):
             self._waiting = None
             waiting(transport.fileno())
+        else:
+            notify_when_flushed(transport)
 
     def void(self) -> None:
         """The connection is over: who waits waits for nothing."""

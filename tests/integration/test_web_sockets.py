@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -55,6 +56,18 @@ class WebSocketTests(ApplicationTestCase):
                 client.send("still here")
                 self.assertEqual(client.recv(timeout=30), "still here")
             self.assertEqual(guest.wait(), 0, guest.output)
+
+    def test_many_ahead_of_what_comes_back(self) -> None:
+        """The tunnel goes over to sockets of its own while much waits for the client."""
+        self.start()
+        messages = [os.urandom(70_000) for _ in range(40)]
+        for compression in ("deflate", None):
+            with self.client(compression=compression, max_size=None) as client:
+                sending = threading.Thread(target=lambda to=client: [to.send(m) for m in messages])
+                sending.start()
+                came = [client.recv(timeout=20) for _ in messages]
+                sending.join()
+                self.assertTrue(came == messages)
 
     def test_behind_the_sidecar(self) -> None:
         """A program that listens, here the server of the library that is our client, too."""

@@ -32,13 +32,17 @@ class SendingLeaseTests(SynchronousTestCase):
         self.assertEqual((self.given, self.transport.started), ([7], 0))
 
     def test_behind_what_was_written(self) -> None:
-        """It is given once, when all has left, and not when there is only room for more."""
+        """
+        It is given once, when all has left, and not when there is only room for more: then the
+        transport is to tell again.
+        """
         transport = self.transport
         transport.flushed = False
         self.lease.lend(transport, self.given.append)
         self.assertEqual((self.given, transport.producerPaused, transport.started), ([], True, 1))
+        transport.producerPaused = False  # as transports do before they say so
         self.lease.resumed(transport)
-        self.assertEqual(self.given, [])
+        self.assertEqual((self.given, transport.producerPaused, transport.started), ([], True, 2))
         transport.flushed = True
         self.lease.resumed(transport)
         self.lease.resumed(transport)
