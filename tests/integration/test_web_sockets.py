@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -11,6 +12,8 @@ import threading
 from typing import Any
 from unittest import SkipTest
 
+from websockets.asyncio.client import ClientConnection as AsyncClient
+from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -21,6 +24,11 @@ from tests.integration.node import node_folder
 from tests.integration.test_applications import HERE, ApplicationTestCase
 
 HOST = "api.example"
+
+
+async def _send_all(client: AsyncClient, messages: list[bytes]) -> None:
+    for message in messages:
+        await client.send(message)
 
 
 class WebSocketTests(ApplicationTestCase):
@@ -60,14 +68,20 @@ class WebSocketTests(ApplicationTestCase):
     def test_many_ahead_of_what_comes_back(self) -> None:
         """The tunnel goes over to sockets of its own while much waits for the client."""
         self.start()
-        messages = [os.urandom(70_000) for _ in range(40)]
+        messages = [os.urandom(70_000) for _ in range(20)]
+
+        async def talk(compression: str | None) -> list[Any]:
+            line = socket.create_connection(("127.0.0.1", self.world.port))
+            options: Any = {"sock": line, "compression": compression, "max_size": None}
+            async with connect_async(f"ws://{HOST}/chat", **options) as client:
+                sending = asyncio.ensure_future(_send_all(client, messages))
+                came = [await client.recv() for _ in messages]
+                await sending
+            return came
+
         for compression in ("deflate", None):
-            with self.client(compression=compression, max_size=None) as client:
-                sending = threading.Thread(target=lambda to=client: [to.send(m) for m in messages])
-                sending.start()
-                came = [client.recv(timeout=20) for _ in messages]
-                sending.join()
-                self.assertTrue(came == messages)
+            came = asyncio.run(asyncio.wait_for(talk(compression), 20))
+            self.assertTrue(came == messages, compression)
 
     def test_behind_the_sidecar(self) -> None:
         """A program that listens, here the server of the library that is our client, too."""
