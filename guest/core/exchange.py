@@ -366,7 +366,8 @@ class GuestExchange:
                 if self.over:
                     return
                 if piece is None:
-                    self._connection.end_body(self.number, response.final_trailers())
+                    info = self._connection.framed_end(self.number)
+                    self._connection.end_body(self.number, response.final_trailers(), info)
                     self._flush()
                     return
                 self._connection.write_body(self.number, piece)

@@ -48,14 +48,19 @@ class WireBodies:
         self._write_pieces(exchange, exchange.sending.write(data))
         return exchange.sending.pending
 
+    def framed_end(self, number: int) -> Info:
+        """
+        What the end of our body says, which was to go over a data connection, and goes in frames.
+
+        Of one that turns out to be empty there is no frame that tells so: its length does.
+        """
+        return {b"length": 0} if self._exchange(number).ours is Half.BULK else {}
+
     def end_body(
         self, number: int, trailers: Headers | None = None, info: Info | None = None
     ) -> None:
         """
         End our body: a streamed one when all that waits has gone, one over a data connection now.
-
-        One of which no byte went in frames, and that no data connection has carried, is empty. No
-        frame says that it goes the other way: its length does.
 
         @raise LocalProtocolError: the exchange has no such body of ours under way.
         """
@@ -64,8 +69,6 @@ class WireBodies:
         if exchange.ours not in _UNDER_WAY or exchange.ending is not None:
             raise LocalProtocolError(f"exchange {number}: no end when {exchange.ours.name}")
         exchange.check_end(trailers, info)
-        if exchange.ours is Half.BULK and b"length" not in info:
-            info = {**info, b"length": 0}
         ending = m.End(number, trailers, info).encode()
         self._check_size([ending])
         exchange.ending = ending

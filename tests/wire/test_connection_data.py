@@ -74,14 +74,23 @@ class DataConnectionTests(WireTestCase):
         self.assertEqual([m.Body(1, b"abc"), m.End(1)], pair.take(PROXY)[-2:])
 
     def test_nothing_after_all(self) -> None:
-        """One that no data connection carries, and that turns out to be empty, tells so."""
+        """
+        One that no data connection carries, and that turns out to be empty, tells so; not one
+        whose length is known, and that is said to have ended before it is on its way.
+        """
         pair = ConnectionPair(bulk=True)
         pair.proxy.send(request(1))
         pair.settle()
         pair.guest.send(response(1, {}))
-        pair.guest.end_body(1)
+        pair.guest.end_body(1, [], pair.guest.framed_end(1))
         pair.settle()
         self.assertEqual([m.End(1, [], {b"length": 0})], pair.take(PROXY)[-1:])
+        pair.proxy.send(request(2))
+        pair.settle()
+        pair.guest.send(response(2, {b"length": 3}))
+        pair.guest.end_body(2)
+        pair.settle()
+        self.assertEqual([m.End(2)], pair.take(PROXY)[-1:])
 
     def test_end_with_the_length(self) -> None:
         """The end of a body over a data connection says how long it was."""

@@ -363,7 +363,7 @@ class PeerStream:
         if self._tunnel is not None and self._tunnel.sends:
             self._tunnel.end()
         elif self._speaks:
-            self._wire.end_body(self._number, trailers)
+            self._wire.end_body(self._number, trailers, self._wire.framed_end(self._number))
         if self.exchange.tunnel is None or self.exchange.ended:
             self._done()
         else:
