@@ -183,6 +183,22 @@ class HostDownloadTests(HostBodiesCase):
         self.take(exchange, sink)
         self.assertEqual((BODY, True), (sink.body, sink.complete))
 
+    def test_an_empty_one_for_which_nobody_is_reached(self) -> None:
+        """No frame says that it goes another way: its length does, and the client has all of it."""
+        self.two.port += 100
+        guest = self.rig.serving(self.one, "2", b"b\\.example", bulk=True)
+        _, sink = self.two.ask(host=b"b.example")
+        self.rig.pump()
+        (request,) = guest.take(m.Request)
+        guest.say(m.Response(request.exchange, 200, [], {}, {}))
+        (connect,) = guest.take(m.Connect)
+        Line(self.one, "2").connect(request.exchange, connect.token)
+        guest.wire.end_body(request.exchange, [], {b"length": 0})
+        guest.pump()
+        self.rig.pump()
+        self.rig.let_pass(2.5)
+        self.assertEqual((b"", True, None), (sink.body, sink.complete, sink.error))
+
     def test_too_many(self) -> None:
         """Bodies for which there is no connection go in frames."""
         self.patch(peer_data_pool, "OPEN_MOST", 1)
