@@ -90,10 +90,8 @@ class AsyncioConnection(asyncio.Protocol):
         self.subscription = GuestSubscription(
             self._runtime, self._profile, self._stream, self, self.share
         )
-        # At once: where the dial is cancelled in this turn, uvloop takes nothing in the next.
-        self._stream.held = True
         self.subscription.begin()
-        self._stream.held = False
+        # At once: where the dial is cancelled in this turn, uvloop takes nothing in the next.
         self._stream.send()
 
     def data_received(self, data: bytes) -> None:

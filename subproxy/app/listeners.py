@@ -10,7 +10,7 @@ from twisted.internet.protocol import Factory
 
 from subproxy.app.effects import proxy_peers
 from subproxy.app.listener import ListenerService
-from subproxy.config.bare_port import ClientListener, expand
+from subproxy.config.bare_port import ClientListener, expand_all
 from subproxy.config.listen import VsockListen
 from subproxy.config.settings import Settings
 from subproxy.endpoints.adopted import AdoptedVsockEndpoint, check_systemd, socket_of_systemd
@@ -50,14 +50,12 @@ def http_listeners(
     """
     found = [
         _http_listener(reactor, listen, http, settings, inheritance)
-        for value in settings.http
-        for listen in expand(value, has_policy)
+        for listen in expand_all(settings.http, has_policy)
     ]
     if tls is not None:
         found += [
             _http_listener(reactor, listen, http, settings, inheritance, tls)
-            for value in settings.https
-            for listen in expand(value, has_policy)
+            for listen in expand_all(settings.https, has_policy)
         ]
     return found
 

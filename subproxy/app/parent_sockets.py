@@ -10,7 +10,7 @@ from twisted.internet.protocol import Factory
 
 from subproxy.app.listener import why
 from subproxy.app.parent_state import ParentState
-from subproxy.config.bare_port import expand
+from subproxy.config.bare_port import expand_all
 from subproxy.config.settings import Settings
 from subproxy.endpoints.adopted import check_systemd
 from subproxy.endpoints.server_endpoint import server_endpoint
@@ -34,24 +34,23 @@ def make_client_sockets(
     """
     inherited = dict(state.clients)
     for option, values in (("http", settings.http), ("https", settings.https)):
-        for value in values:
-            for listen in expand(value, has_policy):
-                left = inherited.pop(listen.where, None)
-                try:
-                    if left is not None:
-                        found = [socket.socket(fileno=each) for each in left]
-                        sockets.adopt(listen.where, found, settings.workers)
-                    elif listen.port is not None:
-                        sockets.made[listen.where] = tcp_sockets(
-                            listen.interface, listen.port, settings.workers, only_v6=True
-                        )
-                    else:
-                        _make(reactor, listen.where, settings.workers, sockets)
-                except ValueError as error:
-                    fail(f"--{option}={listen.where}: {error}")
-                except Exception as error:
-                    what = "HTTP" if option == "http" else "HTTPS"
-                    fail(f"cannot listen for {what} on {listen.where}: {why(error)}")
+        for listen in expand_all(values, has_policy):
+            left = inherited.pop(listen.where, None)
+            try:
+                if left is not None:
+                    found = [socket.socket(fileno=each) for each in left]
+                    sockets.adopt(listen.where, found, settings.workers)
+                elif listen.port is not None:
+                    sockets.made[listen.where] = tcp_sockets(
+                        listen.interface, listen.port, settings.workers, only_v6=True
+                    )
+                else:
+                    _make(reactor, listen.where, settings.workers, sockets)
+            except ValueError as error:
+                fail(f"--{option}={listen.where}: {error}")
+            except Exception as error:
+                what = "HTTP" if option == "http" else "HTTPS"
+                fail(f"cannot listen for {what} on {listen.where}: {why(error)}")
     for unwanted in inherited.values():
         for each in unwanted:
             os.close(each)

@@ -18,7 +18,7 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from subproxy.app.listener import why
-from subproxy.config.bare_port import ClientListener, expand
+from subproxy.config.bare_port import ClientListener, expand_all
 from subproxy.config.listen import is_path
 from subproxy.config.settings import Settings
 from subproxy.endpoints.server_endpoint import PLAIN, server_endpoint
@@ -70,9 +70,8 @@ def look_at_listeners(settings: Settings, has_policy: bool, there: Collection[st
 
 def _looks(settings: Settings, has_policy: bool) -> Iterator[tuple[str, str, Look]]:
     for what, values in (("HTTP", settings.http), ("HTTPS", settings.https)):
-        for value in values:
-            for client in expand(value, has_policy):
-                yield what, client.where, partial(_look_for_clients, client)
+        for client in expand_all(values, has_policy):
+            yield what, client.where, partial(_look_for_clients, client)
     for guest in settings.vsock:
         if guest.kind == "path":
             yield "guests", guest.value, partial(_look_at_folder, guest.value)

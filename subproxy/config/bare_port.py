@@ -8,7 +8,7 @@ one of all interfaces. An endpoint such as C{tcp:8888} means what it says, alway
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from subproxy.config.listener_versions import split_versions
@@ -52,6 +52,11 @@ class ClientListener:
 def is_bare(value: str) -> bool:
     """Tell whether the option's value is a port and nothing else."""
     return value.isascii() and value.isdigit()
+
+
+def expand_all(values: Iterable[str], policy: bool) -> list[ClientListener]:
+    """The listeners of all C{values} of an option, in order."""
+    return [listen for value in values for listen in expand(value, policy)]
 
 
 def expand(

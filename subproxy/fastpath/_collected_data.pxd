@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t
 from subproxy.fastpath._bytes cimport u8
 
 cdef enum:
+    END_STREAM = 1
     MOST_COLLECTED = 131072  # bytes of one body that Python is given at a time
 
 

@@ -12,9 +12,6 @@ cdef extern from "../reactor/gather.h":
     object take_only(list)
     int trim_last(list, Py_ssize_t) except -1
 
-cdef enum:
-    END_STREAM = 1
-
 
 cdef CollectedData collected_data(uint32_t number):
     """Nothing yet, of the stream with that number."""

@@ -18,7 +18,7 @@ from libc.string cimport memcmp, memcpy
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._client_info cimport ClientInfo
-from subproxy.fastpath._collected_data cimport CollectedData, collected_data
+from subproxy.fastpath._collected_data cimport END_STREAM, CollectedData, collected_data
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._fallback cimport ReplaceableConnection
 from subproxy.fastpath._hpack cimport (
@@ -44,7 +44,6 @@ from subproxy.frontend.http2.bounds import (
 
 cdef enum:
     PREFACE_SIZE = 24
-    END_STREAM = 1
     END_HEADERS = 4
     PADDED = 8
     HAS_PRIORITY = 32
@@ -240,7 +239,8 @@ cdef class FastHttp2Connection(FastHttp2Output):
 
     cdef int end_of_read(self) except -1:
         """Bodies of which it is not known how long they are, and that are not here by now, are not
-        waited for. Each costs Python a frame; what it has none for comes before the next read."""
+        waited for; nor is any where they hold too much together. Each costs Python a frame; what it
+        has none for comes before the next read."""
         cdef FastHttp2Stream stream
         if self.counts.holds_much():
             self.turn()

@@ -1,5 +1,8 @@
 # cython: language_level=3, binding=False
-"""The numbers of one connection of HTTP/2, which both paths change at each request."""
+"""The numbers of one connection of HTTP/2, which both paths change at each request.
+
+When collected bodies hold too much of the window, C{subproxy.frontend.http2.window} knows, too.
+"""
 
 from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
 from subproxy.frontend.http2.counts import FIRST_WINDOW

@@ -307,6 +307,11 @@ TWINS: Final = {
         ),
         _BODIES,
     ),
+    "room of collected bodies": Twin(
+        ("subproxy.frontend.http2.window.held_beyond",),
+        ("subproxy.fastpath._http2_counts.holds_much",),
+        "tests.fastpath.test_http2_collected.TogetherTests.test_more_than_a_connection_has_room_for",
+    ),
     "route cache": Twin(
         ("subproxy.core.routing.router.Router",),
         ("subproxy.fastpath._route_cache.route", "subproxy.fastpath._route_cache.find"),

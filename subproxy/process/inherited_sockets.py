@@ -19,7 +19,6 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.log import msg
 
 from subproxy.core.routing.pattern import RouteRefused
 from subproxy.core.routing.registry import Registry
@@ -284,7 +283,9 @@ def _without_unlink(port: Any) -> Callable[[Failure], None]:
         path, port._bindPath = port._bindPath, b"\0"
         del port.connectionLost
         # Its name is said as ever: by a NUL grep takes a log for no text.
-        port._logConnectionLostMsg = lambda: msg(f"(UNIX Port {os.fsdecode(path)} Closed)")
+        port._logConnectionLostMsg = lambda: Logger().info(
+            "(UNIX Port {path} Closed)", path=os.fsdecode(path)
+        )
         try:
             port.connectionLost(reason)
         finally:

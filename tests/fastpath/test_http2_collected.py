@@ -7,10 +7,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.fastpath.install import unavailable
 from subproxy.frontend.limits import HttpLimits
 from subproxy.wire import messages as m
-from tests.fastpath.test_http2_differential import Http2Side
 from tests.rigs.fake_dispatcher import echo
 from tests.rigs.http2_client import POST, Http2Client
 from tests.rigs.http2_rig import Http2Rig
+from tests.rigs.http2_sides import Http2Side
 
 
 def sized(size: int) -> list[tuple[bytes, bytes]]:

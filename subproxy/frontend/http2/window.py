@@ -1,4 +1,8 @@
-"""The window of a connection for what its client sends: RFC 9113 section 5.2."""
+"""
+The window of a connection for what its client sends: RFC 9113 section 5.2.
+
+When bodies that are collected hold too much of it, L{subproxy.fastpath._http2_counts} knows, too.
+"""
 
 from __future__ import annotations
 

@@ -108,9 +108,9 @@ class DataConnection:
             self._decoder.feed(rest)
         claim = self._tokens.claim(self.identity, message.exchange, message.token)
         if isinstance(claim, str):
+            # Nobody is to blame for a void one: while it was dialled, the client has left, or its
+            # answer has come.
             if claim != "void":
-                # That is of nobody's fault: while it was dialled, the client has left, or its
-                # answer has come.
                 self._say(
                     WARN,
                     "{identity} claims a data connection for exchange {exchange} with a token "
